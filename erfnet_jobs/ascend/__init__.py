@@ -1,0 +1,1 @@
+"""Ascend hosts: devices, rank tables, the environment of a rank. Stdlib only."""

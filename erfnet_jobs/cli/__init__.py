@@ -1,0 +1,1 @@
+"""The click commands: arguments, calls and printing, nothing else."""

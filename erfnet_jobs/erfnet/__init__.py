@@ -1,0 +1,1 @@
+"""ERFNet and its work: data, network, training, evaluation, export and inference."""

@@ -1,0 +1,306 @@
+"""What a user asks for, and the states it goes through. Stdlib only.
+
+A spec is what the ranks need to know; how it is placed and retried (`Request`) is what the workers need to know.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any, ClassVar, get_type_hints
+
+from erfnet_jobs.errors import UsageError
+
+
+class JobKind(StrEnum):
+    """The five kinds of job; each has a queue of its own."""
+
+    TRAIN = "train"
+    EVAL = "eval"
+    EXPORT = "export"
+    INFER = "infer"
+    INFER_310 = "310-infer"
+
+
+class JobState(StrEnum):
+    """The states of a job; the last four are terminal."""
+
+    WAITING = "waiting"
+    QUEUED = "queued"
+    ASSIGNED = "assigned"
+    STARTING = "starting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+    STUCK = "stuck"
+    TIMED_OUT = "timed_out"
+
+
+class PartState(StrEnum):
+    """The states of a placement: an attempt's part on one host. `ended` means that no process of it is left there."""
+
+    ASSIGNED = "assigned"
+    STARTING = "starting"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+TERMINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.SKIPPED})
+PLACED = frozenset({JobState.ASSIGNED, JobState.STARTING, JobState.RUNNING})
+
+TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
+    JobState.WAITING: frozenset({JobState.QUEUED, JobState.SKIPPED, JobState.CANCELLED}),
+    JobState.QUEUED: frozenset({JobState.ASSIGNED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.ASSIGNED: frozenset({JobState.STARTING, JobState.QUEUED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.STARTING: frozenset(
+        {JobState.RUNNING, JobState.SUCCEEDED, JobState.QUEUED, JobState.FAILED, JobState.CANCELLED}
+    ),
+    JobState.RUNNING: frozenset({JobState.SUCCEEDED, JobState.QUEUED, JobState.FAILED, JobState.CANCELLED}),
+    **{state: frozenset() for state in TERMINAL},
+}
+
+ERFNET = "erfnet"
+ENCODER = "encoder"
+NETWORKS = (ERFNET, ENCODER)
+SPLITS = ("train", "val", "test")
+EXPORT_FORMATS = ("mindir",)
+STAGES = (1, 2, 3, 4)
+
+# The reference port's recipe (mindspore-ai/models, research/cv/erfnet): epochs of its four stages, batch per rank,
+# height x width, and the first learning rate alone and distributed.
+REFERENCE_EPOCHS = (65, 85, 65, 85)
+REFERENCE_BATCH_SIZE = 6
+REFERENCE_SIZE = (512, 1024)
+REFERENCE_LR_STANDALONE = 5e-4
+REFERENCE_LR_DISTRIBUTED = 1e-3
+
+MAX_CARDS = 4096
+DOWNSAMPLING = 8
+
+
+def _require(condition: bool, name: str, value: object, remedy: str) -> None:
+    if not condition:
+        raise UsageError(f"{name} is {value!r}: {remedy}")
+
+
+def _check_common(cards: int, size: tuple[int, int], batch_size: int) -> None:
+    _require(1 <= cards <= MAX_CARDS, "cards", cards, f"give a number from 1 to {MAX_CARDS}")
+    _require(1 <= batch_size <= 1024, "batch size", batch_size, "give a number from 1 to 1024 (images per rank)")
+    _require(
+        len(size) == 2 and all(64 <= side <= 8192 and side % DOWNSAMPLING == 0 for side in size),
+        "size",
+        size,
+        f"give HEIGHTxWIDTH, both multiples of {DOWNSAMPLING} from 64 to 8192, such as 512x1024",
+    )
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """Train ERFNet's stages one after another in one gang.
+
+    `batch_size` is images per rank; `size` is (height, width) in pixels; `lr` is the first learning rate of a pair of
+    stages (None: the reference's, by `cards`); `checkpoint` names the weights from which a first stage other than 1
+    starts; `keep` is how many of the newest checkpoints of each stage stay on disk.
+    """
+
+    kind: ClassVar[JobKind] = JobKind.TRAIN
+    data: str
+    cards: int = 1
+    stages: tuple[int, ...] = STAGES
+    epochs: tuple[int, ...] = REFERENCE_EPOCHS
+    batch_size: int = REFERENCE_BATCH_SIZE
+    lr: float | None = None
+    size: tuple[int, int] = REFERENCE_SIZE
+    seed: int = 1
+    checkpoint: str | None = None
+    keep: int = 3
+
+    def __post_init__(self) -> None:
+        _check_common(self.cards, self.size, self.batch_size)
+        contiguous = tuple(range(self.stages[0], self.stages[-1] + 1)) if self.stages else ()
+        _require(
+            bool(self.stages) and self.stages == contiguous and set(self.stages) <= set(STAGES),
+            "stages",
+            self.stages,
+            "give a range within 1-4, such as 1-4 or 3-4",
+        )
+        _require(
+            len(self.epochs) == len(STAGES) and all(1 <= epoch <= 100_000 for epoch in self.epochs),
+            "epochs",
+            self.epochs,
+            "give four whole numbers from 1, one for each stage, such as 65,85,65,85",
+        )
+        _require(self.lr is None or 0 < self.lr <= 1, "lr", self.lr, "give a number above 0 and up to 1")
+        _require(0 <= self.seed < 2**31, "seed", self.seed, "give a whole number from 0 to 2147483647")
+        _require(self.keep >= 1, "keep", self.keep, "keep at least one checkpoint")
+        _require(bool(self.data), "data", self.data, "give a dataset folder or a MindRecord")
+        _require(
+            self.stages[0] == 1 or self.checkpoint is not None,
+            "checkpoint",
+            self.checkpoint,
+            f"stage {self.stages[0]} starts from weights; name them with --checkpoint",
+        )
+
+    @property
+    def first_lr(self) -> float:
+        """The learning rate at epoch 0: `lr`, else the reference's for one card or for several."""
+        if self.lr is not None:
+            return self.lr
+        return REFERENCE_LR_STANDALONE if self.cards == 1 else REFERENCE_LR_DISTRIBUTED
+
+
+@dataclass(frozen=True)
+class EvalSpec:
+    """Measure checkpoints on a split: loss and per-class IoU at `size` (height, width).
+
+    `checkpoints` are references (id, path, JOB:best, JOB:last, JOB:all); `network` is 'erfnet' or 'encoder'.
+    """
+
+    kind: ClassVar[JobKind] = JobKind.EVAL
+    checkpoints: tuple[str, ...]
+    data: str
+    split: str = "val"
+    network: str = ERFNET
+    size: tuple[int, int] = REFERENCE_SIZE
+    batch_size: int = 1
+    cards: int = 1
+
+    def __post_init__(self) -> None:
+        _check_common(self.cards, self.size, self.batch_size)
+        _require(self.cards == 1, "cards", self.cards, "an evaluation runs on one device")
+        _require(bool(self.checkpoints), "checkpoint", self.checkpoints, "name at least one checkpoint")
+        _require(self.split in SPLITS, "split", self.split, f"give one of {', '.join(SPLITS)}")
+        _require(self.network in NETWORKS, "network", self.network, f"give one of {', '.join(NETWORKS)}")
+
+
+@dataclass(frozen=True)
+class ExportSpec:
+    """Write a checkpoint's network as a file for inference, for input 1 x 3 x height x width."""
+
+    kind: ClassVar[JobKind] = JobKind.EXPORT
+    checkpoint: str
+    formats: tuple[str, ...] = EXPORT_FORMATS
+    size: tuple[int, int] = REFERENCE_SIZE
+    cards: int = 1
+
+    def __post_init__(self) -> None:
+        _check_common(self.cards, self.size, 1)
+        _require(self.cards == 1, "cards", self.cards, "an export runs on one device")
+        _require(
+            bool(self.formats) and set(self.formats) <= set(EXPORT_FORMATS),
+            "format",
+            self.formats,
+            f"give some of {', '.join(EXPORT_FORMATS)}",
+        )
+
+
+@dataclass(frozen=True)
+class InferSpec:
+    """Segment pictures with a checkpoint: overlays, label maps, and ground truth beside them where it is known.
+
+    `images` is a folder of pictures or a Cityscapes-layout dataset (then `split` chooses, and input, ground truth and
+    prediction stand side by side); `limit` ends after that many pictures; `output` (None: the run's folder) is where
+    the pictures go.
+    """
+
+    kind: ClassVar[JobKind] = JobKind.INFER
+    checkpoint: str
+    images: str
+    split: str = "val"
+    size: tuple[int, int] = REFERENCE_SIZE
+    limit: int | None = None
+    output: str | None = None
+    cards: int = 1
+
+    def __post_init__(self) -> None:
+        _check_common(self.cards, self.size, 1)
+        _require(self.cards == 1, "cards", self.cards, "an inference job runs on one device")
+        _require(self.split in SPLITS, "split", self.split, f"give one of {', '.join(SPLITS)}")
+        _require(self.limit is None or self.limit >= 1, "limit", self.limit, "give a whole number from 1")
+
+
+Spec = TrainSpec | EvalSpec | ExportSpec | InferSpec
+SPEC_TYPES: Mapping[JobKind, type[Spec]] = {spec.kind: spec for spec in (TrainSpec, EvalSpec, ExportSpec, InferSpec)}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A job to submit: its spec, and how it is placed and retried.
+
+    `priority`: higher goes first. `devices`: exactly these of `host`. `after`: jobs that must succeed first.
+    """
+
+    spec: Spec
+    name: str | None = None
+    priority: int = 0
+    host: str | None = None
+    devices: tuple[int, ...] | None = None
+    max_attempts: int = 3
+    after: tuple[int, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.max_attempts <= 100, "max attempts", self.max_attempts, "give a number from 1 to 100")
+        _require(-1000 <= self.priority <= 1000, "priority", self.priority, "give a number from -1000 to 1000")
+        if self.devices is not None:
+            _require(
+                len(set(self.devices)) == len(self.devices) == self.spec.cards,
+                "devices",
+                self.devices,
+                f"give {self.spec.cards} different device ids, as many as cards",
+            )
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def spec_to_dict(spec: Spec) -> dict[str, Any]:
+    """A JSON-ready mapping of the spec, its kind included."""
+    return {"kind": str(spec.kind), **asdict(spec)}
+
+
+def spec_to_json(spec: Spec) -> str:
+    """`spec_to_dict` as JSON with sorted keys."""
+    return json.dumps(spec_to_dict(spec), sort_keys=True, allow_nan=False)
+
+
+def spec_from_dict(document: Mapping[str, Any]) -> Spec:
+    """The spec of such a mapping.
+
+    Raises UsageError for an unknown kind, for keys that the kind does not have, and for values out of range.
+    """
+    values = dict(document)
+    kind = values.pop("kind", None)
+    if kind not in set(SPEC_TYPES):
+        raise UsageError(f"job kind is {kind!r}: give one of {', '.join(SPEC_TYPES)}")
+    spec_type = SPEC_TYPES[JobKind(kind)]
+    known = {entry.name for entry in fields(spec_type)}
+    if unknown := sorted(set(values) - known):
+        raise UsageError(f"a {kind} job has no {', '.join(unknown)}: it has {', '.join(sorted(known))}")
+    try:
+        return spec_type(**{name: _tuples(value) for name, value in values.items()})
+    except TypeError as error:
+        hints = ", ".join(sorted(get_type_hints(spec_type)))
+        raise UsageError(f"a {kind} job cannot be read ({error}): it needs {hints}") from error
+
+
+def spec_from_json(text: str) -> Spec:
+    """The spec of JSON written by `spec_to_json`; raises UsageError as `spec_from_dict`."""
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"a job spec is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"a job spec is {document!r}: give a JSON object")
+    return spec_from_dict(document)

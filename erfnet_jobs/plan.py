@@ -1,0 +1,114 @@
+"""What the ranks of one attempt do and where: `plan.json`, written before anything starts. Stdlib only.
+
+The worker (or `run`) makes the plan, the launcher starts its ranks, and each rank reads it. Everything in it is
+resolved: checkpoints are files with hashes, the rank order is fixed.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from erfnet_jobs.errors import UsageError
+from erfnet_jobs.files import write_atomically
+from erfnet_jobs.jobs import JobKind, Spec, spec_from_dict, spec_to_dict
+
+VERSION = 1
+CPU = "CPU"
+ASCEND = "Ascend"
+
+
+@dataclass(frozen=True)
+class RankPlace:
+    """Where one rank runs. `device` is the logical id on its host, `local_rank` its index among that host's ranks."""
+
+    rank: int
+    host: str
+    device: int
+    local_rank: int
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """A checkpoint on disk. `sha256` is None for a file that the user named by path; `id` is the registry's."""
+
+    path: str
+    network: str | None = None
+    sha256: str | None = None
+    id: int | None = None
+    stage: int | None = None
+    epoch: int | None = None
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One attempt. `job` is None for work in the foreground.
+
+    `run_dir` is the attempt's folder, `data_dir` where MindRecords are built and kept, `inputs` the checkpoints to
+    evaluate, export, infer with or start from, `resume` the checkpoint from which a training goes on (None: from its
+    beginning). `threads` is how many CPU threads each rank may use.
+    """
+
+    kind: JobKind
+    spec: Spec
+    run_dir: str
+    data_dir: str
+    ranks: tuple[RankPlace, ...]
+    device_target: str = CPU
+    job: int | None = None
+    attempt: int = 1
+    inputs: tuple[CheckpointFile, ...] = ()
+    resume: CheckpointFile | None = None
+    threads: int = 1
+
+    @property
+    def world_size(self) -> int:
+        """How many ranks there are on all hosts together."""
+        return len(self.ranks)
+
+    def on_host(self, host: str) -> tuple[RankPlace, ...]:
+        """The ranks of one host, by local rank."""
+        return tuple(place for place in self.ranks if place.host == host)
+
+    def report_path(self, rank: int) -> Path:
+        """The file to which `rank` appends its reports."""
+        return Path(self.run_dir, "reports", f"rank_{rank}.jsonl")
+
+    def log_path(self, rank: int) -> Path:
+        """The file that has the standard output and error of `rank`."""
+        return Path(self.run_dir, "logs", f"rank_{rank}.log")
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        """Where the attempt's checkpoints and their manifest lie."""
+        return Path(self.run_dir, "checkpoints")
+
+
+def plan_to_dict(plan: Plan) -> dict[str, Any]:
+    """A JSON-ready mapping of the plan."""
+    return {"version": VERSION, **asdict(plan), "spec": spec_to_dict(plan.spec)}
+
+
+def plan_from_dict(document: Mapping[str, Any]) -> Plan:
+    """The plan of such a mapping; raises UsageError for another version or a spec that is not valid."""
+    values = dict(document)
+    if (version := values.pop("version", None)) != VERSION:
+        raise UsageError(f"the plan's version is {version!r}: this program reads {VERSION}; use one version of it")
+    values["kind"] = JobKind(values["kind"])
+    values["spec"] = spec_from_dict(values["spec"])
+    values["ranks"] = tuple(RankPlace(**place) for place in values["ranks"])
+    values["inputs"] = tuple(CheckpointFile(**checkpoint) for checkpoint in values["inputs"])
+    values["resume"] = CheckpointFile(**values["resume"]) if values["resume"] else None
+    return Plan(**values)
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Write atomically: temp file, fsync, rename."""
+    write_atomically(path, json.dumps(plan_to_dict(plan), indent=2, allow_nan=False).encode() + b"\n")
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan in a file; raises OSError or UsageError."""
+    return plan_from_dict(json.loads(path.read_bytes()))

@@ -1,0 +1,244 @@
+"""The lines that ranks write and supervisors read, with their version. Stdlib only.
+
+A rank appends JSON lines to its own file with one write each, so a reader that takes whole lines only never sees half a
+report. Numbers that are not finite never stand in a report: NaN loss is a `Failed`.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Hello:
+    """First report of every rank: who it is, where it runs, and the versions it runs with."""
+
+    kind: ClassVar[str] = "hello"
+    rank: int
+    world_size: int
+    host: str
+    device: int
+    pid: int
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What a rank does before, between and after steps ('build data', 'compile', 'save', ...); `done` of `total`."""
+
+    kind: ClassVar[str] = "phase"
+    name: str
+    done: int | None = None
+    total: int | None = None
+    eta_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the attempt is; rank 0 only. `fraction` counts the whole job, resumed work included, from 0 to 1.
+
+    For training: `stage` 1-4, `epoch` of `epochs` in that stage (from 1), `step` of `steps` in that epoch (from 1).
+    For other kinds `step` of `steps` counts images or files. `images_per_second` counts all ranks.
+    """
+
+    kind: ClassVar[str] = "progress"
+    fraction: float
+    step: int
+    steps: int
+    stage: int | None = None
+    epoch: int | None = None
+    epochs: int | None = None
+    loss: float | None = None
+    images_per_second: float | None = None
+    eta_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Values by name at a global step of a stage (steps count from 1 within the stage); rank 0 only."""
+
+    kind: ClassVar[str] = "metric"
+    stage: int
+    epoch: int
+    step: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class CheckpointWritten:
+    """A checkpoint is complete on disk; rank 0 only. `path` is relative to the attempt's folder; `size` in bytes."""
+
+    kind: ClassVar[str] = "checkpoint"
+    network: str
+    stage: int
+    epoch: int
+    step: int
+    path: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class CheckpointRemoved:
+    """A checkpoint that was not to be kept has left the disk; `path` as it was reported."""
+
+    kind: ClassVar[str] = "checkpoint_removed"
+    path: str
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Metrics of one checkpoint (`checkpoint_id` where the registry knows it) on one dataset.
+
+    `iou_class` has 19 entries in trainId order, None where a class occurs in neither truth nor prediction; `mean_iou`
+    averages the others, `mean_iou_19` counts them as 0. `size` fields are pixels, `mean_loss` is per-pixel weighted.
+    """
+
+    kind: ClassVar[str] = "evaluated"
+    checkpoint_path: str
+    network: str
+    dataset_hash: str
+    split: str
+    protocol: str
+    height: int
+    width: int
+    engine: str
+    images: int
+    mean_iou: float
+    mean_iou_19: float
+    pixel_accuracy: float
+    mean_loss: float
+    iou_class: tuple[float | None, ...]
+    checkpoint_id: int | None = None
+
+
+@dataclass(frozen=True)
+class ArtifactWritten:
+    """A file for the user: an exported model ('mindir'), a picture ('overlay', 'triptych'), a table ('metrics').
+
+    `path` is absolute or relative to the attempt's folder.
+    """
+
+    kind: ClassVar[str] = "artifact"
+    format: str
+    path: str
+    sha256: str
+    size: int
+    checkpoint_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The rank ends with an error it understood: class name, message, exit code, and whether trying again may help."""
+
+    kind: ClassVar[str] = "failed"
+    error: str
+    message: str
+    exit_code: int
+    permanent: bool
+
+
+@dataclass(frozen=True)
+class Done:
+    """The rank has finished all its work."""
+
+    kind: ClassVar[str] = "done"
+
+
+Report = (
+    Hello
+    | Phase
+    | Progress
+    | Metric
+    | CheckpointWritten
+    | CheckpointRemoved
+    | Evaluated
+    | ArtifactWritten
+    | Failed
+    | Done
+)
+REPORT_TYPES: Mapping[str, type[Report]] = {
+    report.kind: report
+    for report in (
+        Hello,
+        Phase,
+        Progress,
+        Metric,
+        CheckpointWritten,
+        CheckpointRemoved,
+        Evaluated,
+        ArtifactWritten,
+        Failed,
+        Done,
+    )
+}
+
+
+class MalformedReport(ValueError):
+    """A whole line that is no report of a version this reader knows."""
+
+
+def encode(report: Report, at: float) -> bytes:
+    """One line, newline included. `at` is the rank's Unix time in seconds.
+
+    Raises ValueError for numbers that are not finite.
+    """
+    line = {"v": VERSION, "at": round(at, 3), "kind": report.kind, **asdict(report)}
+    return json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def decode(line: bytes) -> Report:
+    """The report of one line; raises MalformedReport."""
+    try:
+        values: dict[str, Any] = json.loads(line)
+        version = values.pop("v")
+        values.pop("at")
+        report_type = REPORT_TYPES[values.pop("kind")]
+        if version != VERSION:
+            raise MalformedReport(f"version {version}, this reader knows {VERSION}: {line[:200]!r}")
+        for name, value in values.items():
+            if isinstance(value, list):
+                values[name] = tuple(value)
+        return report_type(**values)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MalformedReport(f"{error}: {line[:200]!r}") from error
+
+
+class ReportWriter:
+    """Appends reports to one file; safe for several threads of one process (one `write` a line, O_APPEND)."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def write(self, report: Report) -> None:
+        """Append one report; raises OSError (a full disk, say) when not all of it could be written."""
+        line = encode(report, time.time())
+        if os.write(self._fd, line) != len(line):
+            raise OSError(f"a report of {len(line)} bytes was cut short")
+
+    def close(self) -> None:
+        """Flush to disk and close."""
+        os.fsync(self._fd)
+        os.close(self._fd)
+
+
+def read_lines(path: Path, offset: int, limit: int = 1 << 20) -> tuple[list[bytes], int]:
+    """The whole lines from byte `offset` on (at most about `limit` bytes), and the offset after them.
+
+    A file that is not there yet has no lines.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            block = file.read(limit)
+    except FileNotFoundError:
+        return [], offset
+    end = block.rfind(b"\n") + 1
+    return block[:end].splitlines(), offset + end

@@ -1,0 +1,155 @@
+"""Where everything is: flags > ERFNET_JOBS_* > config.toml in the home > defaults, one frozen Settings. Stdlib only."""
+
+import os
+import socket
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from erfnet_jobs.errors import UsageError
+
+PREFIX = "ERFNET_JOBS_"
+CONFIG_NAME = "config.toml"
+# sun_path of a Unix socket holds 108 bytes with its end (unix(7)).
+MAX_SOCKET_PATH = 107
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings. Times are seconds.
+
+    `broker_url` and `database_url` of None mean the embedded ones: a Redis on a Unix socket in the home, a SQLite file
+    in the home. `lease_timeout` is how long a lease may stand still before its attempt is lost; `start_timeout` how
+    long the parts of a gang may take from assigned to started; `stuck_timeout` how long an attempt may report nothing.
+    """
+
+    home: Path
+    runs: Path
+    host_name: str
+    host_address: str
+    broker_url: str | None = None
+    database_url: str | None = None
+    beat_interval: float = 2.0
+    lease_timeout: float = 30.0
+    start_timeout: float = 120.0
+    stuck_timeout: float = 1800.0
+    retry_delay: float = 10.0
+    npu_smi: str | None = None
+    hccn_tool: str | None = None
+    hccn_conf: Path = Path("/etc/hccn.conf")
+    dev_dir: Path = Path("/dev")
+
+    @property
+    def data_dir(self) -> Path:
+        """Where MindRecords are built and kept."""
+        return self.home / "data"
+
+    @property
+    def embedded_broker(self) -> bool:
+        """Whether `up` starts this machine's own Redis."""
+        return self.broker_url is None
+
+    @property
+    def redis_socket(self) -> Path:
+        """The embedded Redis' Unix socket."""
+        return self.home / "redis.sock"
+
+    @property
+    def resolved_broker_url(self) -> str:
+        """The broker's URL as Celery takes it."""
+        return self.broker_url or f"redis+socket://{self.redis_socket}"
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The registry's URL as SQLAlchemy takes it."""
+        return self.database_url or f"sqlite:///{self.home / 'registry.sqlite'}"
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e7:
+        raise ValueError("not a positive number of seconds")
+    return value
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "home": _path,
+    "runs": _path,
+    "hccn_conf": _path,
+    "dev_dir": _path,
+    "beat_interval": _seconds,
+    "lease_timeout": _seconds,
+    "start_timeout": _seconds,
+    "stuck_timeout": _seconds,
+    "retry_delay": _seconds,
+}
+
+
+def _read(name: str, value: object, source: str) -> Any:
+    try:
+        return _READERS.get(name, str)(str(value))
+    except ValueError as error:
+        raise UsageError(f"{source} is {value!r}: {error}; correct it or take it out") from error
+
+
+def _config(home: Path, names: frozenset[str]) -> dict[str, Any]:
+    path = home / CONFIG_NAME
+    try:
+        with path.open("rb") as file:
+            document = tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}; correct it or move it away") from error
+    if unknown := sorted(set(document) - names):
+        raise UsageError(f"{path} has unknown settings {', '.join(unknown)}: known are {', '.join(sorted(names))}")
+    return {name: _read(name, value, f"{name} in {path}") for name, value in document.items()}
+
+
+def _address() -> str:
+    try:
+        return socket.gethostbyname(socket.gethostname())
+    except OSError:
+        return "127.0.0.1"
+
+
+def load_settings(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from flags (None values do not count), environment, config file and defaults, in that order.
+
+    Raises UsageError naming the source of a value that cannot be read.
+    """
+    names = frozenset(entry.name for entry in fields(Settings))
+    given = {name: _read(name, value, f"--{name}") for name, value in (flags or {}).items() if value is not None}
+    for name in names:
+        if (text := environ.get(PREFIX + name.upper())) and name not in given:
+            given[name] = _read(name, text, PREFIX + name.upper())
+    home = given.get("home") or _path(environ.get("HOME", "~") + "/.erfnet-jobs")
+    values = {**_config(home, names - {"home"}), **given, "home": home}
+    values.setdefault("runs", home / "runs")
+    values.setdefault("host_name", socket.gethostname())
+    if "host_address" not in values:
+        values["host_address"] = _address()
+    settings = Settings(**values)
+    if settings.embedded_broker and len(os.fsencode(settings.redis_socket)) > MAX_SOCKET_PATH:
+        raise UsageError(
+            f"{settings.redis_socket} is too long for a socket ({MAX_SOCKET_PATH} bytes): "
+            f"set {PREFIX}HOME to a shorter path or {PREFIX}BROKER_URL to a Redis"
+        )
+    return settings
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The ERFNET_JOBS_* variables that make another process load the same settings."""
+    values = {entry.name: getattr(settings, entry.name) for entry in fields(Settings)}
+    return {PREFIX + name.upper(): str(value) for name, value in values.items() if value is not None}
+
+
+def with_home(settings: Settings, home: Path) -> Settings:
+    """The same settings with another home, its runs, and the embedded broker and registry."""
+    return replace(settings, home=home, runs=home / "runs", broker_url=None, database_url=None)

@@ -1,0 +1,1 @@
+"""The Celery app, its thin tasks, the supervisor, and the rounds of a host."""
