@@ -1,0 +1,147 @@
+"""Opening the registry: one engine per process, read and write transactions, errors in our own words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.orm import Session
+
+from erfnet_jobs.errors import MissingDependency, RegistryNotMigrated, RegistryUnreachable, UsageError
+
+# The newest migration; a test compares it with the migration scripts, so that commands need not load Alembic.
+HEAD = "0001"
+BUSY_SECONDS = 15
+CONNECT_SECONDS = 5
+DIALECTS = ("sqlite", "postgresql+psycopg")
+
+
+def parse_url(database_url: str) -> URL:
+    """The URL of a registry; raises UsageError for one that is no `sqlite:///` or `postgresql+psycopg://` URL."""
+    remedy = "give sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+    try:
+        url = make_url(database_url)
+    except ArgumentError as error:
+        raise UsageError(f"the registry's URL cannot be read ({error}): {remedy}") from error
+    if url.drivername not in DIALECTS:
+        raise UsageError(f"the registry's URL begins with {url.drivername!r}: {remedy}")
+    return url
+
+
+def _configure_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _record: object) -> None:
+        # The driver's own BEGIN comes too late for reads that decide; ours is sent below.
+        connection.isolation_level = None
+        for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "foreign_keys=ON", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def began(connection: Connection) -> None:
+        write = connection.get_execution_options().get("registry_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def make_engine(database_url: str) -> Engine:
+    """An engine for the URL, with bounded waits; raises UsageError or MissingDependency."""
+    url = parse_url(database_url)
+    try:
+        if url.get_backend_name() == "sqlite":
+            engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+            _configure_sqlite(engine)
+            return engine
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS})
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise MissingDependency(
+            f"the registry's URL needs the package psycopg ({error}): pip install 'erfnet-jobs[postgresql]'"
+        ) from error
+
+
+class Registry:
+    """The registry of one database URL.
+
+    `read()` and `write()` give a Session in one transaction; `write` commits at its end and takes SQLite's write lock
+    at its beginning, so that what it reads stays true. Both raise RegistryUnreachable when the database does not
+    answer or stays locked, and the first of them RegistryNotMigrated when its schema is not this program's.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self.url = parse_url(database_url)
+        self._engine = make_engine(database_url)
+        self._write_engine = self._engine.execution_options(registry_write=True)
+        self._checked = False
+
+    @property
+    def sqlite(self) -> bool:
+        """Whether the database is a SQLite file, which serves one host only."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for questions only."""
+        with self._translated(), Session(self._engine, autoflush=False) as session, session.begin():
+            self._check(session)
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session whose changes are committed at the end, or none of them."""
+        with self._translated(), Session(self._write_engine, autoflush=False) as session, session.begin():
+            self._check(session)
+            yield session
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        if self.sqlite and not self._checked and not Path(self.url.database or "").is_file():
+            raise RegistryNotMigrated(
+                f"there is no registry at {self.shown_url}: run 'erfnet-jobs up' (one machine) or "
+                "'erfnet-jobs db upgrade', or set ERFNET_JOBS_HOME or ERFNET_JOBS_DATABASE_URL to where it is"
+            )
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._explain(error) from error
+
+    def _explain(self, error: DBAPIError) -> Exception:
+        said = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
+        if "no such table" in said or "UndefinedTable" in type(error.orig).__name__:
+            return RegistryNotMigrated(f"{self.shown_url} has no tables of ours ({said}): run 'erfnet-jobs db upgrade'")
+        if "locked" in said:
+            return RegistryUnreachable(
+                f"{self.shown_url} stayed locked for {BUSY_SECONDS} s ({said}): another process holds it; "
+                "find it with 'fuser', end it, and try again"
+            )
+        if type(error).__name__ in {"OperationalError", "InterfaceError", "DatabaseError"}:
+            return RegistryUnreachable(
+                f"the registry {self.shown_url} does not answer ({said}): is it up, and is the URL right?"
+            )
+        return error
+
+    def _check(self, session: Session) -> None:
+        if self._checked:
+            return
+        found = session.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+        if found != HEAD:
+            raise RegistryNotMigrated(
+                f"the registry {self.shown_url} is at version {found}, this program needs {HEAD}: "
+                "run 'erfnet-jobs db upgrade' (or install the program that fits)"
+            )
+        self._checked = True

@@ -1,0 +1,164 @@
+"""Submitting, cancelling and ending jobs: each step is a compare-and-set on state and attempt number."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.orm import Session, aliased
+
+from erfnet_jobs.errors import NotFound, UsageError
+from erfnet_jobs.jobs import TERMINAL, TRANSITIONS, JobState, Request, spec_to_json
+from erfnet_jobs.registry.events import Actor, now, record_event
+from erfnet_jobs.registry.tables import Job, JobDependency, JobGroup
+
+
+def get_job(session: Session, job_id: int) -> Job:
+    """The job's row; raises NotFound."""
+    job = session.get(Job, job_id)
+    if job is None:
+        raise NotFound(f"job {job_id} is unknown to this registry: 'erfnet-jobs status' lists the jobs")
+    return job
+
+
+def new_group(session: Session) -> int:
+    """The id of a new group, for jobs that are submitted together."""
+    group = JobGroup(created_at=now(session))
+    session.add(group)
+    session.flush()
+    return group.id
+
+
+def submit_job(
+    session: Session, request: Request, actor: Actor, *, group: int | None = None, storage_id: str | None = None
+) -> Job:
+    """Insert a job, `queued` or, where jobs it comes after have not succeeded yet, `waiting`.
+
+    Raises NotFound for an unknown job in `after`, UsageError for one that will never succeed.
+    """
+    pending = _unfinished(session, request.after)
+    at = now(session)
+    state = JobState.WAITING if pending else JobState.QUEUED
+    job = Job(
+        group_id=group,
+        kind=request.spec.kind,
+        name=request.name,
+        state=state,
+        reason=_waits_for(pending) if pending else "in the queue",
+        priority=request.priority,
+        cards=request.spec.cards,
+        max_attempts=request.max_attempts,
+        host_name=request.host,
+        devices=json.dumps(request.devices) if request.devices is not None else None,
+        storage_id=storage_id,
+        spec=spec_to_json(request.spec),
+        user_name=actor.user,
+        user_host=actor.host,
+        created_at=at,
+    )
+    session.add(job)
+    session.flush()
+    session.add_all(JobDependency(job_id=job.id, needs_job_id=needs) for needs in dict.fromkeys(request.after))
+    record_event(session, "submitted", f"{request.spec.kind} on {request.spec.cards} cards", job=job.id, actor=actor)
+    return job
+
+
+def _unfinished(session: Session, after: Iterable[int]) -> list[int]:
+    pending = []
+    for job_id in after:
+        state = get_job(session, job_id).state
+        if state in TERMINAL - {JobState.SUCCEEDED}:
+            raise UsageError(f"job {job_id} is {state}: a job after it would never run; name another with --after")
+        if state != JobState.SUCCEEDED:
+            pending.append(job_id)
+    return pending
+
+
+def _waits_for(jobs: Iterable[int]) -> str:
+    return f"waits for job {', '.join(str(job) for job in jobs)}"
+
+
+def move_job(
+    session: Session, job_id: int, attempt: int, source: Iterable[JobState], target: JobState, /, **values: Any
+) -> bool:
+    """Compare-and-set: to `target` if the job's newest attempt is `attempt` and its state is among `source`.
+
+    Also sets `values` (columns of Job). False where somebody else was first. Raises ValueError for a transition that
+    the state machine does not have.
+    """
+    states = list(source)
+    if wrong := [state for state in states if target not in TRANSITIONS[state]]:
+        raise ValueError(f"no transition from {', '.join(wrong)} to {target}")
+    moved = session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.attempt == attempt, Job.state.in_(states))
+        .values(state=target, **values)
+        .execution_options(synchronize_session=False)
+    )
+    session.expire_all()
+    return bool(moved.rowcount == 1)  # type: ignore[attr-defined]
+
+
+def request_cancel(session: Session, job_id: int, actor: Actor) -> JobState:
+    """Cancel a job: at once where nothing of it runs, else as a wish that its supervisors read.
+
+    Returns the state the job is in now. A job that has ended stays as it is. Raises NotFound.
+    """
+    job = get_job(session, job_id)
+    if job.state in TERMINAL:
+        return JobState(job.state)
+    record_event(session, "cancel requested", "by the user", job=job_id, attempt=job.attempt or None, actor=actor)
+    idle = (JobState.WAITING, JobState.QUEUED)
+    if end_job(session, job_id, job.attempt, idle, JobState.CANCELLED, f"cancelled by {actor.user}"):
+        return JobState.CANCELLED
+    session.execute(update(Job).where(Job.id == job_id).values(cancel_requested=True))
+    session.expire_all()
+    return JobState(get_job(session, job_id).state)
+
+
+def end_job(
+    session: Session, job_id: int, attempt: int, source: Iterable[JobState], target: JobState, reason: str
+) -> bool:
+    """Compare-and-set to a terminal state, and settle the jobs that waited for this one, in the same transaction."""
+    ended = now(session)
+    if not move_job(session, job_id, attempt, source, target, reason=reason, ended_at=ended, not_before=None):
+        return False
+    record_event(session, str(target), reason, job=job_id, attempt=attempt or None)
+    if target == JobState.SUCCEEDED:
+        session.execute(update(Job).where(Job.id == job_id).values(fraction=1.0, eta_seconds=None))
+        _release_dependents(session, job_id)
+    else:
+        _skip_dependents(session, job_id, target, ended)
+    session.expire_all()
+    return True
+
+
+def _release_dependents(session: Session, job_id: int) -> None:
+    needed = aliased(Job)
+    others = select(JobDependency.job_id).join(needed, needed.id == JobDependency.needs_job_id)
+    unfinished = exists(others.where(JobDependency.job_id == Job.id, needed.state != JobState.SUCCEEDED))
+    waiting = select(JobDependency.job_id).where(JobDependency.needs_job_id == job_id)
+    session.execute(
+        update(Job)
+        .where(Job.id.in_(waiting), Job.state == JobState.WAITING, ~unfinished)
+        .values(state=JobState.QUEUED, reason="in the queue")
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _skip_dependents(session: Session, job_id: int, state: JobState, ended: datetime) -> None:
+    """All that waited, directly or through others; each is told the job that it waited for itself."""
+    frontier = [(job_id, state)]
+    while frontier:
+        needs, how = frontier.pop()
+        waiting = (
+            select(Job.id)
+            .join(JobDependency, JobDependency.job_id == Job.id)
+            .where(JobDependency.needs_job_id == needs, Job.state == JobState.WAITING)
+        )
+        for dependent in session.execute(waiting).scalars().all():
+            reason = f"job {needs}, which it waited for, is {how}"
+            if move_job(session, dependent, 0, [JobState.WAITING], JobState.SKIPPED, reason=reason, ended_at=ended):
+                record_event(session, "skipped", reason, job=dependent)
+                frontier.append((dependent, JobState.SKIPPED))

@@ -1,0 +1,338 @@
+"""The registry's tables. Times are UTC; ids are per registry and only ever grow."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+# SQLite gives 64-bit rowids to INTEGER PRIMARY KEY only; AUTOINCREMENT keeps a deleted row's id from coming back.
+Id = BigInteger().with_variant(Integer(), "sqlite")
+AUTOINCREMENT = {"sqlite_autoincrement": True}
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """Aware UTC datetimes on every database; SQLite keeps them without their zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To UTC; without zone for SQLite."""
+        if value is None:
+            return None
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base names it
+        """To aware UTC."""
+        if value is None:
+            return None
+        aware: datetime = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return aware.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that migrations can speak of them."""
+
+    metadata = MetaData(naming_convention=CONVENTION)
+    type_annotation_map = {datetime: UtcTime, str: Text, int: BigInteger}  # noqa: RUF012 - SQLAlchemy's own attribute
+
+
+class RegistryIdentity(Base):
+    """One row: which registry this is. Run folders carry it, so that two registries never share one."""
+
+    __tablename__ = "identity"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    uuid: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class JobGroup(Base):
+    """Jobs that were submitted together."""
+
+    __tablename__ = "job_group"
+    __table_args__ = AUTOINCREMENT
+    id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
+    created_at: Mapped[datetime]
+
+
+class Job(Base):
+    """What a user asked for, its state, and how far its newest attempt is.
+
+    `attempt` is the number of the newest attempt (0: none yet) and fences every write. `host_name` and `devices` (JSON
+    list) are what the user demanded; `placed_on` names the hosts it got. `cancel_requested` is a wish that
+    supervisors read with every beat.
+    """
+
+    __tablename__ = "job"
+    __table_args__ = (
+        Index(None, "state", "priority", "id"),
+        Index(None, "group_id"),
+        AUTOINCREMENT,
+    )
+    id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
+    group_id: Mapped[int | None] = mapped_column(ForeignKey("job_group.id"))
+    kind: Mapped[str]
+    name: Mapped[str | None]
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    priority: Mapped[int] = mapped_column(default=0)
+    cards: Mapped[int]
+    max_attempts: Mapped[int]
+    host_name: Mapped[str | None]
+    devices: Mapped[str | None]
+    storage_id: Mapped[str | None]
+    spec: Mapped[str]
+    user_name: Mapped[str]
+    user_host: Mapped[str]
+    attempt: Mapped[int] = mapped_column(default=0)
+    placed_on: Mapped[str | None]
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    not_before: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    phase: Mapped[str | None]
+    fraction: Mapped[float | None]
+    stage: Mapped[int | None]
+    epoch: Mapped[int | None]
+    epochs: Mapped[int | None]
+    step: Mapped[int | None]
+    steps: Mapped[int | None]
+    loss: Mapped[float | None]
+    images_per_second: Mapped[float | None]
+    eta_seconds: Mapped[float | None]
+    mean_iou: Mapped[float | None]
+
+
+class JobDependency(Base):
+    """`job_id` waits until `needs_job_id` has succeeded, and is skipped when that does not."""
+
+    __tablename__ = "job_dependency"
+    __table_args__ = (Index(None, "needs_job_id"),)
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    needs_job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), primary_key=True)
+
+
+class Attempt(Base):
+    """One execution of a job. `outcome` is None while it goes on; it is set once.
+
+    `failed_rank` ended first, with `exit_code` or `signal`; `last_lines` are the end of its log. `permanent` says that
+    trying again cannot help. The scheduler's address is published by the host of rank 0.
+    """
+
+    __tablename__ = "attempt"
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    run_dir: Mapped[str]
+    outcome: Mapped[str | None]
+    reason: Mapped[str | None]
+    error: Mapped[str | None]
+    permanent: Mapped[bool] = mapped_column(default=False)
+    failed_rank: Mapped[int | None]
+    exit_code: Mapped[int | None]
+    signal: Mapped[int | None]
+    last_lines: Mapped[str | None]
+    scheduler_host: Mapped[str | None]
+    scheduler_port: Mapped[int | None]
+    resumed_from: Mapped[int | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class Placement(Base):
+    """An attempt's part on one host: its devices (JSON list of logical ids) and the rank of the first of them.
+
+    It holds its devices until its state is `ended`, which its host says when no process of it is left.
+    """
+
+    __tablename__ = "placement"
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "attempt"], ["attempt.job_id", "attempt.number"]),
+        Index(None, "state", "host_name"),
+    )
+    job_id: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    host_name: Mapped[str] = mapped_column(ForeignKey("host.name"), primary_key=True)
+    devices: Mapped[str]
+    first_rank: Mapped[int]
+    state: Mapped[str]
+
+
+class Lease(Base):
+    """The pulse of a supervisor: a counter that it increments. The row goes when its part ends or is lost."""
+
+    __tablename__ = "lease"
+    __table_args__ = (ForeignKeyConstraint(["job_id", "attempt"], ["attempt.job_id", "attempt.number"]),)
+    job_id: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    host_name: Mapped[str] = mapped_column(primary_key=True)
+    counter: Mapped[int] = mapped_column(default=0)
+    pid: Mapped[int | None]
+
+
+class Host(Base):
+    """A machine with a worker. `beat` is its worker's pulse; `instance` tells one run of the worker from the next."""
+
+    __tablename__ = "host"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    address: Mapped[str]
+    storage_id: Mapped[str]
+    version: Mapped[str]
+    instance: Mapped[str]
+    drained: Mapped[bool] = mapped_column(default=False)
+    beat: Mapped[int] = mapped_column(default=0)
+    registered_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    stopped_at: Mapped[datetime | None]
+
+
+class Device(Base):
+    """A device of a host by its logical id. `cordoned` holds the reason why no job may have it."""
+
+    __tablename__ = "device"
+    host_name: Mapped[str] = mapped_column(ForeignKey("host.name"), primary_key=True)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    kind: Mapped[str]
+    name: Mapped[str]
+    generation: Mapped[str | None]
+    health: Mapped[str]
+    present: Mapped[bool] = mapped_column(default=True)
+    cordoned: Mapped[str | None]
+
+
+class Checkpoint(Base):
+    """Weights on disk. `origin` is 'train', 'import' or 'path'; `removed_at` says when the file left the disk."""
+
+    __tablename__ = "checkpoint"
+    __table_args__ = (
+        UniqueConstraint("job_id", "attempt", "path"),
+        Index(None, "path"),
+        AUTOINCREMENT,
+    )
+    id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
+    job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"))
+    attempt: Mapped[int | None]
+    network: Mapped[str]
+    stage: Mapped[int | None]
+    epoch: Mapped[int | None]
+    step: Mapped[int | None]
+    path: Mapped[str]
+    sha256: Mapped[str]
+    size: Mapped[int]
+    origin: Mapped[str]
+    created_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
+
+
+class Artifact(Base):
+    """A file that a job made for its user: an exported model, a picture, a table."""
+
+    __tablename__ = "artifact"
+    __table_args__ = (Index(None, "job_id"), Index(None, "checkpoint_id"), AUTOINCREMENT)
+    id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"))
+    attempt: Mapped[int]
+    checkpoint_id: Mapped[int | None] = mapped_column(ForeignKey("checkpoint.id"))
+    format: Mapped[str]
+    path: Mapped[str]
+    sha256: Mapped[str]
+    size: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class Evaluation(Base):
+    """Metrics of one model on one dataset, split, protocol, size and engine. `iou_class`: JSON, 19 numbers or nulls."""
+
+    __tablename__ = "evaluation"
+    __table_args__ = (
+        Index(None, "split", "id"),
+        Index("ix_evaluation_best", "dataset_hash", "split", "protocol", "height", "width", "mean_iou"),
+        Index(None, "checkpoint_id"),
+        Index(None, "job_id"),
+        AUTOINCREMENT,
+    )
+    id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"))
+    attempt: Mapped[int]
+    checkpoint_id: Mapped[int | None] = mapped_column(ForeignKey("checkpoint.id"))
+    checkpoint_path: Mapped[str]
+    dataset_hash: Mapped[str]
+    split: Mapped[str]
+    protocol: Mapped[str]
+    height: Mapped[int]
+    width: Mapped[int]
+    engine: Mapped[str]
+    images: Mapped[int]
+    mean_iou: Mapped[float]
+    mean_iou_19: Mapped[float]
+    pixel_accuracy: Mapped[float]
+    mean_loss: Mapped[float]
+    iou_class: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class Metric(Base):
+    """A value at a step. The key is in the order in which `metrics JOB --name` reads, and the table is that order."""
+
+    __tablename__ = "metric"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLAlchemy's own attribute
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    stage: Mapped[int] = mapped_column(Integer, primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True)
+    epoch: Mapped[int]
+    value: Mapped[float]
+
+
+class LogTail(Base):
+    """The newest part of a rank's log (capped), and how far its report and log files have been read (bytes)."""
+
+    __tablename__ = "log_tail"
+    __table_args__ = (ForeignKeyConstraint(["job_id", "attempt"], ["attempt.job_id", "attempt.number"]),)
+    job_id: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    rank: Mapped[int] = mapped_column(Integer, primary_key=True)
+    host_name: Mapped[str]
+    path: Mapped[str]
+    text: Mapped[str] = mapped_column(default="")
+    log_bytes: Mapped[int] = mapped_column(default=0)
+    report_bytes: Mapped[int] = mapped_column(default=0)
+
+
+class Event(Base):
+    """The audit log: what happened to a job or a host, and who asked for it."""
+
+    __tablename__ = "event"
+    __table_args__ = (Index(None, "job_id", "id"), Index(None, "host_name", "id"), AUTOINCREMENT)
+    id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
+    at: Mapped[datetime]
+    kind: Mapped[str]
+    text: Mapped[str]
+    job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"))
+    attempt: Mapped[int | None]
+    host_name: Mapped[str | None]
+    user_name: Mapped[str | None]
+    user_host: Mapped[str | None]
