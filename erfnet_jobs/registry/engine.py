@@ -87,14 +87,14 @@ class Registry:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session for questions only."""
-        with self._translated(), Session(self._engine, autoflush=False) as session, session.begin():
+        with self._translated(), Session(self._engine) as session, session.begin():
             self._check(session)
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A session whose changes are committed at the end, or none of them."""
-        with self._translated(), Session(self._write_engine, autoflush=False) as session, session.begin():
+        with self._translated(), Session(self._write_engine) as session, session.begin():
             self._check(session)
             yield session
 
