@@ -1,0 +1,161 @@
+"""Writing samples into MindRecord files with MindSpore's writer, its failures told in our errors."""
+
+import errno
+import os
+import shutil
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from erfnet_jobs.erfnet.build_lock import Progress
+from erfnet_jobs.erfnet.cityscapes import LISTED, Pair
+from erfnet_jobs.erfnet.labels import OUTPUTS
+from erfnet_jobs.erfnet.pictures import check_same_size, decode_image, decode_label, encode_label, read_bytes
+from erfnet_jobs.errors import BadData, DiskFull, ErfnetJobsError
+
+SCHEMA: Final = {"name": {"type": "string"}, "image": {"type": "bytes"}, "label": {"type": "bytes"}}
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SLACK: Final = 16 << 20
+# What FileWriter.set_page_size and set_header_size accept at most.
+_MAX_PAGE: Final = 256 << 20
+_MAX_HEADER: Final = 128 << 20
+_HEADER_BYTES_A_PAGE: Final = 256
+
+
+@dataclass(frozen=True)
+class Row:
+    """A sample ready to be written, its (height, width), and how many of its pixels have each train id (0 to 19)."""
+
+    name: str
+    image: bytes
+    label: bytes
+    size: tuple[int, int]
+    pixels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: pixels by train id over all rows, and images by 'HxW'."""
+
+    pixels: tuple[int, ...]
+    sizes: dict[str, int]
+
+
+def read_row(pair: Pair) -> Row:
+    """Read and check a pair: the image's bytes as found, the label as a PNG of train ids; raises BadData."""
+    encoded = read_bytes(pair.image)
+    image = decode_image(encoded, str(pair.image))
+    label = decode_label(read_bytes(pair.label), str(pair.label))
+    check_same_size(image, label, str(pair.image))
+    pixels = np.bincount(label.ravel(), minlength=OUTPUTS).tolist()
+    height, width = label.shape
+    return Row(pair.name, encoded, encode_label(label), (height, width), tuple(pixels))
+
+
+def write_rows(pairs: Sequence[Pair], path: Path, shards: int, workers: int, progress: Progress) -> Written:
+    """Write the pairs into MindRecord files `path` (or path0, path1, ...), which must not exist.
+
+    Raises BadData with every pair that is at fault (ten named, all counted), DiskFull, or ErfnetJobsError for any other
+    failure of MindSpore's writer. The caller removes what was written then.
+    """
+    check_space(pairs, path.parent)
+    totals, sizes, faults = np.zeros(OUTPUTS, np.int64), dict[str, int](), list[str]()
+    writer = _open_writer(pairs, path, shards)
+    for done, row in enumerate(_read_ahead(pairs, workers), start=1):
+        if isinstance(row, BadData):
+            faults.append(str(row))
+        elif not faults:
+            _call(path, writer.write_raw_data, [{"name": row.name, "image": row.image, "label": row.label}])
+            totals += np.asarray(row.pixels)
+            size = f"{row.size[0]}x{row.size[1]}"
+            sizes[size] = sizes.get(size, 0) + 1
+        progress(done, len(pairs))
+    if faults:
+        more = [f"... and {len(faults) - LISTED} more"] if len(faults) > LISTED else []
+        raise BadData(f"{len(faults)} of {len(pairs)} pairs cannot be used:\n" + "\n".join(faults[:LISTED] + more))
+    _call(path, writer.commit)
+    return Written(tuple(totals.tolist()), dict(sorted(sizes.items())))
+
+
+def check_space(pairs: Sequence[Pair], folder: Path) -> None:
+    """Raise DiskFull unless `folder` has space for the files of these pairs and a little more."""
+    needed = sum(pair.image.stat().st_size + pair.label.stat().st_size for pair in pairs) + _SLACK
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DiskFull(
+            f"{folder} has {_mb(free)} free and the MindRecord needs {_mb(needed)}: "
+            "free some, or put ERFNET_JOBS_HOME (or --output-dir) on another disk"
+        )
+
+
+def _read_ahead(pairs: Sequence[Pair], workers: int) -> Iterator[Row | BadData]:
+    # Threads suffice: Pillow decodes and encodes without the GIL. The window bounds what is in memory.
+    pool = ThreadPoolExecutor(workers)
+    window: deque[Future[Row | BadData]] = deque()
+    try:
+        for pair in pairs:
+            window.append(pool.submit(_row_or_fault, pair))
+            if len(window) > 2 * workers:
+                yield window.popleft().result()
+        while window:
+            yield window.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _row_or_fault(pair: Pair) -> Row | BadData:
+    try:
+        return read_row(pair)
+    except BadData as error:
+        return error
+
+
+def _open_writer(pairs: Sequence[Pair], path: Path, shards: int) -> Any:
+    from mindspore.mindrecord import FileWriter  # seconds to import; only builders need it
+
+    largest = max(pair.image.stat().st_size + 2 * pair.label.stat().st_size for pair in pairs)
+    total = sum(pair.image.stat().st_size + 2 * pair.label.stat().st_size for pair in pairs)
+    # A row must fit into a page; with eight and more to a page little is left empty at its end.
+    page = min(_MAX_PAGE, _power_of_two(max(1 << 20, 8 * largest)))
+    header = min(_MAX_HEADER, _power_of_two(max(1 << 16, 2 * _HEADER_BYTES_A_PAGE * (total // page + 2))))
+    writer = _call(path, FileWriter, str(path), shards)
+    _call(path, writer.set_page_size, page)
+    _call(path, writer.set_header_size, header)
+    _call(path, writer.add_schema, SCHEMA, "erfnet")
+    _call(path, writer.add_index, ["name"])
+    return writer
+
+
+def _call(path: Path, function: Any, *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except Exception as error:  # MindSpore raises a dozen types of its own, most of them RuntimeError
+        free = shutil.disk_usage(path.parent).free
+        if (isinstance(error, OSError) and error.errno in _FULL) or free < _SLACK:
+            raise DiskFull(f"{path} cannot be written, {_mb(free)} are free there: free some disk space") from error
+        first_line = str(error).strip().splitlines()[:1]
+        raise ErfnetJobsError(f"MindSpore cannot write {path} ({type(error).__name__}: {first_line})") from error
+
+
+def sync_files(folder: Path) -> None:
+    """Make the files of a folder survive a power cut, and readable for others (MindSpore writes them as 0600)."""
+    for path in folder.iterdir():
+        path.chmod(0o644)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << (least - 1).bit_length()
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
