@@ -1,0 +1,66 @@
+"""Parameter types of the commands: text as people type it, made into values, with the mistake named."""
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:  # ParamType is generic to mypy, but at run time only in newer releases of click 8
+    Numbers = click.ParamType[tuple[int, ...]]
+    Pair = click.ParamType[tuple[int, int]]
+else:
+    Numbers = Pair = click.ParamType
+
+
+class SizeType(Pair):
+    """HEIGHTxWIDTH in pixels, such as 512x1024, as (height, width)."""
+
+    name = "HxW"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """(height, width); whether they suit the network is the spec's to say."""
+        if isinstance(value, tuple):
+            return value
+        if not (found := re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", str(value))):
+            self.fail(f"{value!r} is no size: give HEIGHTxWIDTH, such as 512x1024", param, ctx)
+        return int(found[1]), int(found[2])
+
+
+class RangeType(Numbers):
+    """Whole numbers as a list and ranges, such as 0,1 or 0-3 or 0,2-3."""
+
+    def __init__(self, name: str, example: str) -> None:
+        self.name = name
+        self.example = example
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """The numbers in the order given."""
+        if isinstance(value, tuple):
+            return value
+        numbers: list[int] = []
+        for part in str(value).split(","):
+            found = re.fullmatch(r"\s*(\d{1,4})(?:-(\d{1,4}))?\s*", part)
+            if not found or int(found[2] or found[1]) < int(found[1]):
+                self.fail(f"{value!r} cannot be read at {part!r}: give {self.example}", param, ctx)
+            numbers.extend(range(int(found[1]), int(found[2] or found[1]) + 1))
+        return tuple(numbers)
+
+
+class EpochsType(Numbers):
+    """Whole numbers with commas between them, one for each stage."""
+
+    name = "a,b,c,d"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """As many numbers as were given; that there must be four is the spec's to say."""
+        if isinstance(value, tuple):
+            return value
+        if not re.fullmatch(r"\d{1,6}(,\d{1,6})*", str(value)):
+            self.fail(f"{value!r} is no list of epochs: give four whole numbers, such as 65,85,65,85", param, ctx)
+        return tuple(int(part) for part in str(value).split(","))
+
+
+SIZE = SizeType()
+STAGES = RangeType("stages", "a range within 1-4, such as 1-4 or 3-4")
+DEVICES = RangeType("devices", "device ids such as 0,1 or 0-3")
+EPOCHS = EpochsType()

@@ -1,0 +1,120 @@
+"""The options of train, eval, export and infer, shared by `submit` and `run`, and the specs built from them.
+
+Each decorator adds its kind's options; the command then has them as keyword arguments, and hands those to the spec
+function of the same name. Options that only `submit` has (--host, --after, ...) are not here.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from erfnet_jobs.cli.parameters import DEVICES, EPOCHS, SIZE, STAGES
+
+if TYPE_CHECKING:
+    from erfnet_jobs.jobs import EvalSpec, ExportSpec, InferSpec, TrainSpec
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+# What `--help` shows; tests hold them equal to the specs' defaults, which importing here would cost --help its speed.
+DEFAULT_EPOCHS = "65,85,65,85"
+DEFAULT_SIZE = "512x1024"
+
+
+def _together(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+_size = click.option("--size", type=SIZE, default=DEFAULT_SIZE, show_default=True, help="Input in pixels, HxW.")
+_data = click.option("--data", required=True, metavar="D", help="Cityscapes-layout folder, or a MindRecord.")
+_split = click.option("--split", default="val", show_default=True, help="Split of the dataset: train, val or test.")
+
+train_options = _together(
+    _data,
+    click.option("--cards", type=int, default=None, help="Devices, one rank each.  [default: 1, or as --devices]"),
+    click.option("--devices", type=DEVICES, default=None, help="Exactly these devices, such as 0,1 or 0-3."),
+    click.option("--stages", type=STAGES, default="1-4", show_default=True, help="Stages to train, such as 3-4."),
+    click.option("--epochs", type=EPOCHS, default=DEFAULT_EPOCHS, show_default=True, help="Epochs of stages 1,2,3,4."),
+    click.option("--batch-size", type=int, default=6, show_default=True, help="Images per rank."),
+    click.option("--lr", type=float, default=None, help="First learning rate.  [default: 5e-4, on several cards 1e-3]"),
+    _size,
+    click.option("--seed", type=int, default=1, show_default=True, help="Seed of weights, order and augmentation."),
+    click.option("--checkpoint", default=None, metavar="C", help="Weights to start from when stage 1 is left out."),
+    click.option("--keep", type=int, default=3, show_default=True, help="Newest checkpoints kept of each stage."),
+)
+
+eval_options = _together(
+    click.option("--checkpoint", "checkpoints", required=True, multiple=True, metavar="C", help="May be repeated."),
+    _data,
+    _split,
+    click.option("--encoder", is_flag=True, help="The checkpoint is of the encoder with its head (stages 1 and 2)."),
+    _size,
+    click.option("--batch-size", type=int, default=1, show_default=True, help="Images per step."),
+)
+
+export_options = _together(
+    click.option("--checkpoint", default=None, metavar="C", help="The weights to export."),
+    click.option("--best", default=None, metavar="METRIC", help="Or the best checkpoint by a metric, as `best` tells."),
+    _size,
+)
+
+infer_options = _together(
+    click.option("--checkpoint", default=None, metavar="C", help="The weights to use."),
+    click.option("--best", default=None, metavar="METRIC", help="Or the best checkpoint by a metric, as `best` tells."),
+    click.option("--images", required=True, metavar="D", help="Folder of pictures, or a Cityscapes-layout dataset."),
+    _split,
+    _size,
+    click.option("--limit", type=int, default=None, help="End after this many pictures."),
+    click.option("--output", default=None, metavar="DIR", help="Where the pictures go.  [default: the run's folder]"),
+)
+
+
+def train_spec(values: Mapping[str, Any]) -> "TrainSpec":
+    """The TrainSpec of `train_options`' values; --devices alone says --cards too. Raises UsageError."""
+    from erfnet_jobs.jobs import TrainSpec
+
+    cards, devices = values["cards"], values["devices"]
+    if cards is None:
+        cards = len(devices) if devices else 1
+    names = ("data", "stages", "epochs", "batch_size", "lr", "size", "seed", "checkpoint", "keep")
+    return TrainSpec(cards=cards, **{name: values[name] for name in names})
+
+
+def eval_spec(values: Mapping[str, Any]) -> "EvalSpec":
+    """The EvalSpec of `eval_options`' values. Raises UsageError."""
+    from erfnet_jobs.jobs import ENCODER, ERFNET, EvalSpec
+
+    names = ("checkpoints", "data", "split", "size", "batch_size")
+    return EvalSpec(network=ENCODER if values["encoder"] else ERFNET, **{name: values[name] for name in names})
+
+
+def _named_checkpoint(values: Mapping[str, Any], found_best: str | None) -> str:
+    from erfnet_jobs.errors import UsageError
+
+    if (values["checkpoint"] is None) == (values["best"] is None):
+        raise UsageError("give --checkpoint or --best, one of them: it says which weights to use")
+    named = values["checkpoint"] if values["checkpoint"] is not None else found_best
+    if not named:
+        raise UsageError(f"--best {values['best']} needs the registry: give --checkpoint, or use `submit`")
+    return str(named)
+
+
+def export_spec(values: Mapping[str, Any], found_best: str | None = None) -> "ExportSpec":
+    """The ExportSpec of `export_options`' values; `found_best` is what --best led to. Raises UsageError."""
+    from erfnet_jobs.jobs import ExportSpec
+
+    return ExportSpec(checkpoint=_named_checkpoint(values, found_best), size=values["size"])
+
+
+def infer_spec(values: Mapping[str, Any], found_best: str | None = None) -> "InferSpec":
+    """The InferSpec of `infer_options`' values; `found_best` is what --best led to. Raises UsageError."""
+    from erfnet_jobs.jobs import InferSpec
+
+    names = ("images", "split", "size", "limit", "output")
+    return InferSpec(checkpoint=_named_checkpoint(values, found_best), **{name: values[name] for name in names})
