@@ -63,9 +63,10 @@ def make_engine(database_url: str) -> Engine:
 class Registry:
     """The registry of one database URL.
 
-    `read()` and `write()` give a Session in one transaction; `write` commits at its end and takes SQLite's write lock
-    at its beginning, so that what it reads stays true. Both raise RegistryUnreachable when the database does not
-    answer or stays locked, and the first of them RegistryNotMigrated when its schema is not this program's.
+    `read()` and `write()` give a Session in one transaction, whose rows may be looked at after its end; `write`
+    commits at its end and takes SQLite's write lock at its beginning, so that what it reads stays true. Both raise
+    RegistryUnreachable when the database does not answer or stays locked, and the first of them RegistryNotMigrated
+    when its schema is not this program's.
     """
 
     def __init__(self, database_url: str) -> None:
@@ -87,14 +88,14 @@ class Registry:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session for questions only."""
-        with self._translated(), Session(self._engine) as session, session.begin():
+        with self._translated(), Session(self._engine, expire_on_commit=False) as session, session.begin():
             self._check(session)
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A session whose changes are committed at the end, or none of them."""
-        with self._translated(), Session(self._write_engine) as session, session.begin():
+        with self._translated(), Session(self._write_engine, expire_on_commit=False) as session, session.begin():
             self._check(session)
             yield session
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    desc,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -28,6 +29,9 @@ CONVENTION = {
 # SQLite gives 64-bit rowids to INTEGER PRIMARY KEY only; AUTOINCREMENT keeps a deleted row's id from coming back.
 Id = BigInteger().with_variant(Integer(), "sqlite")
 AUTOINCREMENT = {"sqlite_autoincrement": True}
+# What two evaluations must share to be compared, and by which columns they are.
+EVALUATION_GROUP = ("split", "dataset_hash", "protocol", "height", "width")
+EVALUATION_METRICS = ("mean_iou", "mean_iou_19", "pixel_accuracy", "mean_loss")
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -86,7 +90,8 @@ class Job(Base):
 
     __tablename__ = "job"
     __table_args__ = (
-        Index(None, "state", "priority", "id"),
+        Index("ix_job_queue", "state", desc("priority"), "id"),
+        Index(None, "state", "id"),
         Index(None, "group_id"),
         AUTOINCREMENT,
     )
@@ -267,8 +272,8 @@ class Evaluation(Base):
 
     __tablename__ = "evaluation"
     __table_args__ = (
-        Index(None, "split", "id"),
-        Index("ix_evaluation_best", "dataset_hash", "split", "protocol", "height", "width", "mean_iou"),
+        *(Index(f"ix_evaluation_by_{last}", *EVALUATION_GROUP, last, "id") for last in EVALUATION_METRICS),
+        Index("ix_evaluation_newest", *EVALUATION_GROUP, "id"),
         Index(None, "checkpoint_id"),
         Index(None, "job_id"),
         AUTOINCREMENT,

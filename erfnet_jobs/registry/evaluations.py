@@ -1,0 +1,210 @@
+"""Which checkpoint is best. Only evaluations of one dataset, split, protocol and size are compared, never others."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+from sqlalchemy import Select, or_, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from erfnet_jobs.errors import NotFound, UsageError
+from erfnet_jobs.jobs import ERFNET
+from erfnet_jobs.registry.jobs import get_job
+from erfnet_jobs.registry.tables import Checkpoint, Evaluation
+
+DEFAULT_SPLIT = "val"
+
+
+@dataclass(frozen=True)
+class MetricOrder:
+    """A column of `evaluation` to compare by, and which end of it is good."""
+
+    column: InstrumentedAttribute[float]
+    higher_is_better: bool
+
+
+METRICS: Mapping[str, MetricOrder] = {
+    "mean_iou": MetricOrder(Evaluation.mean_iou, higher_is_better=True),
+    "mean_iou_19": MetricOrder(Evaluation.mean_iou_19, higher_is_better=True),
+    "pixel_accuracy": MetricOrder(Evaluation.pixel_accuracy, higher_is_better=True),
+    "mean_loss": MetricOrder(Evaluation.mean_loss, higher_is_better=False),
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """What two evaluations must share to be compared; height and width in pixels."""
+
+    dataset_hash: str
+    split: str
+    protocol: str
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class BestRow:
+    """A checkpoint's evaluation. `checkpoint` and `job` (which trained it) are None where the registry has none."""
+
+    value: float
+    checkpoint: int | None
+    path: str
+    job: int | None
+    attempt: int | None
+    stage: int | None
+    epoch: int | None
+    step: int | None
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class BestResult:
+    """The best evaluations of `group`, best first; `other_groups` of the same split were not compared."""
+
+    metric: str
+    group: Group
+    rows: tuple[BestRow, ...]
+    other_groups: int
+
+
+def best(
+    session: Session,
+    metric: str,
+    *,
+    split: str | None = None,
+    dataset_hash: str | None = None,
+    protocol: str | None = None,
+    size: tuple[int, int] | None = None,
+    job: int | None = None,
+    top: int = 1,
+) -> BestResult:
+    """The `top` best evaluations of one group by `metric`, of checkpoints whose files are still there.
+
+    The group is that of the newest evaluation which has the given split (None: 'val'), dataset hash (or the beginning
+    of it), protocol and size (height, width); evaluations of the full network go first where `protocol` is None. With
+    `job`, only evaluations of that job's checkpoints, and those that the job made, count. Equal values are in order of
+    evaluation. Raises UsageError for an unknown metric, NotFound where there is nothing to compare.
+    """
+    if metric not in METRICS:
+        raise UsageError(f"metric is {metric!r}: give one of {', '.join(METRICS)}")
+    wanted = split or DEFAULT_SPLIT
+    rows = None if job is None else _rows_of_job(session, job)
+    groups = _groups(session, wanted) if rows is None else _groups_of(rows, wanted)
+    group = _choose(groups, dataset_hash, protocol, size)
+    if group is None:
+        raise NotFound(_nothing(wanted, dataset_hash, protocol, size, job))
+    found = _best_of(session, metric, group, top) if rows is None else _sorted(rows, metric, group, top)
+    if not found:
+        raise NotFound(
+            f"all checkpoints evaluated on {group.split} of dataset {group.dataset_hash[:12]} ({group.protocol}, "
+            f"{group.height}x{group.width}) have been removed from disk: evaluate one that is there with "
+            "'erfnet-jobs submit eval'"
+        )
+    return BestResult(metric, group, tuple(found), other_groups=len(groups) - 1)
+
+
+def _nothing(
+    split: str, dataset_hash: str | None, protocol: str | None, size: tuple[int, int] | None, job: int | None
+) -> str:
+    asked = {
+        "of job": job,
+        "on dataset": dataset_hash,
+        "with protocol": protocol,
+        "at size": f"{size[0]}x{size[1]}" if size else None,
+    }
+    narrowed = "".join(f" {words} {value}" for words, value in asked.items() if value is not None)
+    return (
+        f"there is no evaluation on split {split}{narrowed}: make one with 'erfnet-jobs submit eval', "
+        "or ask for another --split"
+    )
+
+
+def _columns() -> tuple[InstrumentedAttribute[Any], ...]:
+    return (Evaluation.dataset_hash, Evaluation.protocol, Evaluation.height, Evaluation.width)
+
+
+def _groups(session: Session, split: str) -> dict[Group, int]:
+    """The split's groups and the newest evaluation of each: one seek for each in the index, from its end."""
+    backwards = (
+        select(Evaluation.id, *_columns())
+        .where(Evaluation.split == split)
+        .order_by(*(column.desc() for column in (*_columns(), Evaluation.id)))
+        .limit(1)
+    )
+    groups: dict[Group, int] = {}
+    row = session.execute(backwards).one_or_none()
+    while row is not None:
+        newest, dataset_hash, protocol, height, width = row
+        groups[Group(dataset_hash, split, protocol, height, width)] = newest
+        row = session.execute(backwards.where(tuple_(*_columns()) < tuple(row[1:]))).one_or_none()
+    return groups
+
+
+def _choose(
+    groups: Mapping[Group, int], dataset_hash: str | None, protocol: str | None, size: tuple[int, int] | None
+) -> Group | None:
+    fitting = [
+        group
+        for group in groups
+        if group.dataset_hash.startswith(dataset_hash or "")
+        and protocol in (None, group.protocol)
+        and size in (None, (group.height, group.width))
+    ]
+    return max(fitting, key=lambda group: (group.protocol == ERFNET, groups[group]), default=None)
+
+
+def _evaluated() -> Select[tuple[Evaluation, Checkpoint]]:
+    """Evaluations whose checkpoint's file is still there, or is not known to the registry."""
+    there = or_(Evaluation.checkpoint_id.is_(None), Checkpoint.removed_at.is_(None))
+    return select(Evaluation, Checkpoint).outerjoin(Checkpoint, Checkpoint.id == Evaluation.checkpoint_id).where(there)
+
+
+def _best_of(session: Session, metric: str, group: Group, top: int) -> list[BestRow]:
+    order = METRICS[metric]
+    columns = (Evaluation.dataset_hash, Evaluation.split, *_columns()[1:])
+    rows = _evaluated().where(*(column == value for column, value in zip(columns, astuple(group), strict=True)))
+    if order.higher_is_better:
+        rows = rows.order_by(order.column.desc(), Evaluation.id.desc())
+    else:
+        rows = rows.order_by(order.column, Evaluation.id)
+    return [_row(metric, evaluation, checkpoint) for evaluation, checkpoint in session.execute(rows.limit(top))]
+
+
+def _rows_of_job(session: Session, job: int) -> list[tuple[Evaluation, Checkpoint | None]]:
+    get_job(session, job)
+    own = select(Checkpoint.id).where(Checkpoint.job_id == job)
+    rows = _evaluated().where(or_(Evaluation.job_id == job, Evaluation.checkpoint_id.in_(own)))
+    return [(evaluation, checkpoint) for evaluation, checkpoint in session.execute(rows)]
+
+
+def _group_of(evaluation: Evaluation) -> Group:
+    return Group(evaluation.dataset_hash, evaluation.split, evaluation.protocol, evaluation.height, evaluation.width)
+
+
+def _groups_of(rows: Iterable[tuple[Evaluation, Checkpoint | None]], split: str) -> dict[Group, int]:
+    ascending = sorted((evaluation.id, _group_of(evaluation)) for evaluation, _ in rows if evaluation.split == split)
+    return {group: newest for newest, group in ascending}
+
+
+def _sorted(rows: Sequence[tuple[Evaluation, Checkpoint | None]], metric: str, group: Group, top: int) -> list[BestRow]:
+    found = [_row(metric, evaluation, checkpoint) for evaluation, checkpoint in rows if _group_of(evaluation) == group]
+    found.sort(key=lambda row: (row.value, row.evaluation.id), reverse=METRICS[metric].higher_is_better)
+    return found[:top]
+
+
+def _row(metric: str, evaluation: Evaluation, checkpoint: Checkpoint | None) -> BestRow:
+    value = getattr(evaluation, METRICS[metric].column.key)
+    if checkpoint is None:
+        path = evaluation.checkpoint_path
+        return BestRow(value, evaluation.checkpoint_id, path, None, None, None, None, None, evaluation)
+    return BestRow(
+        value=value,
+        checkpoint=checkpoint.id,
+        path=checkpoint.path,
+        job=checkpoint.job_id,
+        attempt=checkpoint.attempt,
+        stage=checkpoint.stage,
+        epoch=checkpoint.epoch,
+        step=checkpoint.step,
+        evaluation=evaluation,
+    )
