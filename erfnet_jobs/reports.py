@@ -241,4 +241,4 @@ def read_lines(path: Path, offset: int, limit: int = 1 << 20) -> tuple[list[byte
     except FileNotFoundError:
         return [], offset
     end = block.rfind(b"\n") + 1
-    return block[:end].splitlines(), offset + end
+    return block[:end].split(b"\n")[:-1], offset + end

@@ -1,0 +1,90 @@
+"""How a gang's part ended, and which rank was the first to fail: pure decisions. Stdlib only."""
+
+import signal as signals
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from erfnet_jobs.errors import RanksFailed, from_exit_code
+from erfnet_jobs.jobs import Outcome
+from erfnet_jobs.launch.children import Death
+from erfnet_jobs.reports import Failed
+
+
+@dataclass(frozen=True)
+class GangResult:
+    """How the ranks of one host ended.
+
+    `failed_rank` is the rank that failed first (None: no rank, or the scheduler); `exit_code` or `signal` is how it
+    ended, both None where it was ended by us. `error` is a class name of `erfnet_jobs.errors`, `message` stands on its
+    own. `permanent`: another attempt cannot help. `last_lines` are of the log at `log_path`. `left` are the ids of
+    processes that could not be ended.
+    """
+
+    outcome: Outcome
+    failed_rank: int | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    error: str | None = None
+    message: str | None = None
+    permanent: bool = False
+    last_lines: tuple[str, ...] = ()
+    log_path: str | None = None
+    left: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Said:
+    """A `Failed` report and when the rank wrote it (Unix time in seconds)."""
+
+    at: float
+    report: Failed
+
+
+def first_to_fail(deaths: Iterable[Death], said: Mapping[int, Said], done: frozenset[int]) -> int | None:
+    """The rank that failed first, or None if none has.
+
+    A rank fails when it writes `Failed`, else when it dies otherwise than with 0 after `Done`. Where a rank says why
+    before it dies, the others often die sooner: what counts is when it said so. Of equal times the first death counts.
+    """
+    failures = {rank: entry.at for rank, entry in said.items()}
+    for death in deaths:
+        if death.rank is not None and not (death.is_clean and death.rank in done):
+            failures.setdefault(death.rank, death.at)
+    return min(failures, key=failures.__getitem__) if failures else None
+
+
+def describe_end(exit_code: int | None, signal: int | None) -> str:
+    """'with exit code 3', 'by SIGKILL (out of memory?)'."""
+    if signal is None:
+        return f"with exit code {exit_code}"
+    name = signals.Signals(signal).name if signal in set(signals.Signals) else f"signal {signal}"
+    return f"by {name}" + (" (out of memory, or killed by hand)" if signal == signals.SIGKILL else "")
+
+
+def failure_of(rank: int, death: Death | None, said: Said | None, done: bool) -> GangResult:
+    """The result of a part whose rank `rank` failed first; log and last lines are still to be added."""
+    exit_code = death.exit_code if death else None
+    signal = death.signal if death else None
+    if said is not None:
+        report = said.report
+        return GangResult(
+            Outcome.FAILED,
+            rank,
+            report.exit_code if exit_code is None and signal is None else exit_code,
+            signal,
+            report.error,
+            report.message,
+            report.permanent,
+        )
+    error = from_exit_code(exit_code) if exit_code else RanksFailed
+    how = describe_end(exit_code, signal)
+    when = "after its work was done" if done else "without saying why"
+    message = f"rank {rank} ended {how} {when}: its log has what it printed last"
+    return GangResult(Outcome.FAILED, rank, exit_code, signal, error.__name__, message, error.permanent)
+
+
+def scheduler_failure(death: Death) -> GangResult:
+    """The result of a part whose scheduler died before its ranks were done."""
+    how = describe_end(death.exit_code, death.signal)
+    message = f"MindSpore's scheduler ended {how} before the ranks were done: its log has what it printed last"
+    return GangResult(Outcome.FAILED, None, death.exit_code, death.signal, RanksFailed.__name__, message)

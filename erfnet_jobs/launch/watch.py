@@ -1,0 +1,163 @@
+"""Reading what a gang reports, and judging how it ends; step by step, for supervisors and for `run`. Stdlib only.
+
+    gang.start()
+    watch = GangWatch(gang, stuck_timeout=1800)
+    while watch.result is None:
+        for line in watch.step(timeout=1.0):     # returns early when a rank reports or dies
+            ...                                  # line.rank, line.report (None: malformed), line.offset
+        if wish_to_cancel:
+            for line in watch.cancel(Outcome.CANCELLED, "cancelled by ..."):   # what was written up to the end
+                ...
+
+When `result` is set nothing of the gang is left but what `result.left` names, and all lines have been given. A step
+takes `timeout`, or when it ends the gang some seconds more. Deaths are timed by a thread of the gang, so a caller that
+steps late still blames the right rank.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from erfnet_jobs.jobs import Outcome
+from erfnet_jobs.launch.children import Death
+from erfnet_jobs.launch.gang import GRACE, Gang
+from erfnet_jobs.launch.tail import tail
+from erfnet_jobs.launch.verdict import GangResult, Said, failure_of, first_to_fail, scheduler_failure
+from erfnet_jobs.reports import Done, Failed, MalformedReport, Report, decode, read_lines
+
+POLL_INTERVAL = 0.1
+# Seconds that a rank has to end after it said that it failed.
+EXIT_PATIENCE = 5.0
+LAST_LINES = 20
+MAX_LINE = 1 << 20
+
+
+@dataclass(frozen=True)
+class ReportLine:
+    """A whole line of a rank's file. `offset` is the byte after it; `report` is None where `problem` says why."""
+
+    rank: int
+    offset: int
+    raw: bytes
+    report: Report | None
+    problem: str | None = None
+
+
+class GangWatch:
+    """Watches a started gang. Times are seconds.
+
+    `stuck_timeout`: how long no rank may report anything. `grace`: between SIGTERM and SIGKILL when it ends the gang.
+    """
+
+    def __init__(self, gang: Gang, stuck_timeout: float, grace: float = GRACE) -> None:
+        self.gang = gang
+        self.result: GangResult | None = None
+        self._stuck_timeout = stuck_timeout
+        self._grace = grace
+        self._offsets = dict.fromkeys(gang.ranks, 0)
+        self._done: set[int] = set()
+        self._said: dict[int, Said] = {}
+        self._news_at = time.monotonic()
+        self._waiting_since: float | None = None
+
+    def step(self, timeout: float) -> list[ReportLine]:
+        """New lines of all ranks, as soon as there are any, a process dies, or `timeout` seconds have passed."""
+        if self.result is not None:
+            return []
+        deadline = time.monotonic() + timeout
+        while True:
+            # Deaths first: what a dead rank wrote is then all there to read.
+            deaths = self.gang.deaths()
+            lines = list(self._new_lines())
+            verdict = self._judge(deaths)
+            if verdict is not None:
+                return lines + self._finish(verdict)
+            remaining = deadline - time.monotonic()
+            if lines or remaining <= 0:
+                return lines
+            self.gang.wait_for_death(len(deaths), min(remaining, POLL_INTERVAL))
+
+    def cancel(self, outcome: Outcome, message: str) -> list[ReportLine]:
+        """End the gang now with this outcome, and give the lines still unread; nothing where it has ended already."""
+        if self.result is not None:
+            return []
+        return self._finish(GangResult(outcome, message=message))
+
+    def _new_lines(self) -> Iterator[ReportLine]:
+        for rank in self.gang.ranks:
+            path = self.gang.plan.report_path(rank)
+            while block := self._read(rank, path):
+                yield from block
+
+    def _read(self, rank: int, path: Path) -> list[ReportLine]:
+        start = self._offsets[rank]
+        raw_lines, end = read_lines(path, start, MAX_LINE)
+        self._offsets[rank] = end
+        if not raw_lines and path.exists() and path.stat().st_size - start >= MAX_LINE:
+            self._offsets[rank] = start + MAX_LINE
+            return [ReportLine(rank, start + MAX_LINE, b"", None, f"no line ends within {MAX_LINE} bytes")]
+        lines = []
+        for raw in raw_lines:
+            start += len(raw) + 1
+            lines.append(self._line(rank, start, raw))
+        if lines:
+            self._news_at = time.monotonic()
+        return lines
+
+    def _line(self, rank: int, offset: int, raw: bytes) -> ReportLine:
+        try:
+            report = decode(raw)
+        except MalformedReport as error:
+            return ReportLine(rank, offset, raw, None, str(error))
+        if isinstance(report, Done):
+            self._done.add(rank)
+        if isinstance(report, Failed):
+            self._said.setdefault(rank, Said(float(json.loads(raw)["at"]), report))
+        return ReportLine(rank, offset, raw, report)
+
+    def _judge(self, deaths: list[Death]) -> GangResult | None:
+        dead = {death.rank: death for death in deaths}
+        ended = set(self.gang.ranks) <= set(dead)
+        rank = first_to_fail(deaths, self._said, frozenset(self._done))
+        if rank is not None:
+            if rank not in dead and self._has_patience():
+                return None
+            return failure_of(rank, dead.get(rank), self._said.get(rank), rank in self._done)
+        if ended:
+            return GangResult(Outcome.SUCCEEDED)
+        scheduler = dead.get(None)
+        if scheduler is not None and not scheduler.is_clean and len(self._done) < len(self.gang.ranks):
+            return scheduler_failure(scheduler)
+        if time.monotonic() - self._news_at > self._stuck_timeout:
+            return GangResult(
+                Outcome.STUCK,
+                message=f"no rank reported anything for {self._stuck_timeout:.0f} s: a collective or a device hangs",
+            )
+        return None
+
+    def _has_patience(self) -> bool:
+        if self._waiting_since is None:
+            self._waiting_since = time.monotonic()
+        return time.monotonic() - self._waiting_since < EXIT_PATIENCE
+
+    def _finish(self, verdict: GangResult) -> list[ReportLine]:
+        if verdict.outcome is Outcome.SUCCEEDED:
+            self.gang.end_scheduler()
+        left = self.gang.kill(self._grace)
+        lines = list(self._new_lines())
+        log = self._log_of(verdict)
+        self.result = replace(
+            verdict,
+            left=tuple(left),
+            log_path=str(log),
+            last_lines=() if verdict.outcome is Outcome.SUCCEEDED else tuple(tail(log, LAST_LINES)),
+        )
+        return lines
+
+    def _log_of(self, verdict: GangResult) -> Path:
+        if verdict.failed_rank is None and verdict.outcome is Outcome.FAILED:
+            return self.gang.scheduler_log
+        rank = self.gang.ranks[0] if verdict.failed_rank is None else verdict.failed_rank
+        return self.gang.plan.log_path(rank)
