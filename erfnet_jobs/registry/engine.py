@@ -60,6 +60,25 @@ def make_engine(database_url: str) -> Engine:
         ) from error
 
 
+def explain(error: DBAPIError, shown_url: str) -> Exception:
+    """The database's error in our own words; itself where it is a fault of ours."""
+    said = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
+    if "no such table" in said or "UndefinedTable" in type(error.orig).__name__:
+        return RegistryNotMigrated(f"{shown_url} has no tables of ours ({said}): run 'erfnet-jobs db upgrade'")
+    if "locked" in said:
+        return RegistryUnreachable(
+            f"{shown_url} stayed locked for {BUSY_SECONDS} s ({said}): another process holds it; "
+            "find it with 'fuser', end it, and try again"
+        )
+    if "not a database" in said:
+        return UsageError(f"{shown_url} is no SQLite database ({said}): give the path of the registry or of a new file")
+    if type(error).__name__ in {"OperationalError", "InterfaceError", "DatabaseError"}:
+        return RegistryUnreachable(
+            f"the registry {shown_url} does not answer ({said}): is it up, and is the URL right?"
+        )
+    return error
+
+
 class Registry:
     """The registry of one database URL.
 
@@ -119,22 +138,7 @@ class Registry:
         try:
             yield
         except DBAPIError as error:
-            raise self._explain(error) from error
-
-    def _explain(self, error: DBAPIError) -> Exception:
-        said = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
-        if "no such table" in said or "UndefinedTable" in type(error.orig).__name__:
-            return RegistryNotMigrated(f"{self.shown_url} has no tables of ours ({said}): run 'erfnet-jobs db upgrade'")
-        if "locked" in said:
-            return RegistryUnreachable(
-                f"{self.shown_url} stayed locked for {BUSY_SECONDS} s ({said}): another process holds it; "
-                "find it with 'fuser', end it, and try again"
-            )
-        if type(error).__name__ in {"OperationalError", "InterfaceError", "DatabaseError"}:
-            return RegistryUnreachable(
-                f"the registry {self.shown_url} does not answer ({said}): is it up, and is the URL right?"
-            )
-        return error
+            raise explain(error, self.shown_url) from error
 
     def _check(self, session: Session) -> None:
         if self._checked:
