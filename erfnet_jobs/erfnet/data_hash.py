@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from erfnet_jobs.erfnet.cityscapes import Pair, find_pairs
+from erfnet_jobs.erfnet.disk import writing_to
 from erfnet_jobs.errors import BadData
 from erfnet_jobs.files import sha256_of, write_atomically
 
@@ -76,5 +77,6 @@ def _read_cache(path: Path) -> dict[str, tuple[Signature, str]]:
 
 
 def _write_cache(path: Path, files: Mapping[str, tuple[Signature, str]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps({"version": CACHE_VERSION, "files": files}).encode())
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps({"version": CACHE_VERSION, "files": files}).encode())

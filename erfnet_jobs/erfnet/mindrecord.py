@@ -12,6 +12,7 @@ from typing import Final
 from erfnet_jobs.erfnet.build_lock import BuildLock, Progress, build_lock
 from erfnet_jobs.erfnet.cityscapes import Pair, find_pairs
 from erfnet_jobs.erfnet.data_hash import hash_of_pairs
+from erfnet_jobs.erfnet.disk import writing_to
 from erfnet_jobs.erfnet.record_rows import (
     META_NAME,
     SCHEMA_VERSION,
@@ -89,8 +90,10 @@ def build_mindrecord(build: Build, cache_dir: Path | None, progress: Progress) -
 
 
 def _build(build: Build, pairs: tuple[Pair, ...], content: str, progress: Progress) -> tuple[MindRecord, bool]:
-    build.target.parent.mkdir(parents=True, exist_ok=True)
-    with build_lock(build.target.with_name(f".{build.target.name}.lock"), progress) as lock:
+    with writing_to(build.target.parent):
+        build.target.parent.mkdir(parents=True, exist_ok=True)
+    lock_path = build.target.with_name(f".{build.target.name}.lock")
+    with writing_to(build.target), build_lock(lock_path, progress) as lock:
         temporary, old = (build.target.with_name(f".{build.target.name}.{word}") for word in ("building", "old"))
         _clean(build.target, temporary, old)
         if not build.force and (present := _present(build, content)):

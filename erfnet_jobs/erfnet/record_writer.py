@@ -1,6 +1,5 @@
 """Writing samples into MindRecord files with MindSpore's writer, its failures told in our errors."""
 
-import errno
 import os
 import shutil
 from collections import deque
@@ -14,12 +13,12 @@ import numpy as np
 
 from erfnet_jobs.erfnet.build_lock import Progress
 from erfnet_jobs.erfnet.cityscapes import LISTED, Pair
+from erfnet_jobs.erfnet.disk import disk_full, megabytes
 from erfnet_jobs.erfnet.labels import OUTPUTS
 from erfnet_jobs.erfnet.pictures import check_same_size, decode_image, decode_label, encode_label, read_bytes
 from erfnet_jobs.errors import BadData, DiskFull, ErfnetJobsError
 
 SCHEMA: Final = {"name": {"type": "string"}, "image": {"type": "bytes"}, "label": {"type": "bytes"}}
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SLACK: Final = 16 << 20
 # What FileWriter.set_page_size and set_header_size accept at most.
 _MAX_PAGE: Final = 256 << 20
@@ -88,7 +87,7 @@ def check_space(pairs: Sequence[Pair], folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise DiskFull(
-            f"{folder} has {_mb(free)} free and the MindRecord needs {_mb(needed)}: "
+            f"{folder} has {megabytes(free)} free and the MindRecord needs {megabytes(needed)}: "
             "free some, or put ERFNET_JOBS_HOME (or --output-dir) on another disk"
         )
 
@@ -135,10 +134,9 @@ def _call(path: Path, function: Any, *arguments: Any) -> Any:
     try:
         return function(*arguments)
     except Exception as error:  # MindSpore raises a dozen types of its own, most of them RuntimeError
-        free = shutil.disk_usage(path.parent).free
-        if (isinstance(error, OSError) and error.errno in _FULL) or free < _SLACK:
-            raise DiskFull(f"{path} cannot be written, {_mb(free)} are free there: free some disk space") from error
-        first_line = str(error).strip().splitlines()[:1]
+        if shutil.disk_usage(path.parent).free < _SLACK:
+            raise disk_full(path) from error
+        first_line = " ".join(str(error).strip().splitlines()[:1])
         raise ErfnetJobsError(f"MindSpore cannot write {path} ({type(error).__name__}: {first_line})") from error
 
 
@@ -155,7 +153,3 @@ def sync_files(folder: Path) -> None:
 
 def _power_of_two(least: int) -> int:
     return 1 << (least - 1).bit_length()
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"
