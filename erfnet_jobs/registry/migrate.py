@@ -85,15 +85,16 @@ def _make_folder(url: URL) -> None:
 
 
 @contextmanager
-def _connected(database_url: str) -> Iterator[Connection]:
-    """A connection in one transaction that holds the lock of migrations."""
-    engine = make_engine(database_url).execution_options(registry_write=True)
+def _connected(database_url: str, *, write: bool = False) -> Iterator[Connection]:
+    """A connection in one transaction, which to write holds the lock of migrations."""
+    engine = make_engine(database_url).execution_options(registry_write=write)
     shown = engine.url.render_as_string(hide_password=True)
     try:
         with engine.connect() as connection:
-            _prepare(connection)
+            if write:
+                _prepare(connection)
             with connection.begin():
-                if connection.dialect.name == "postgresql":
+                if write and connection.dialect.name == "postgresql":
                     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
                 yield connection
     except DBAPIError as error:
@@ -113,7 +114,7 @@ def _prepare(connection: Connection) -> None:
 
 
 def _run(database_url: str, migrate: Callable[[Config], None]) -> tuple[str | None, str | None]:
-    with _connected(database_url) as connection:
+    with _connected(database_url, write=True) as connection:
         before = _revision(connection)
         _refuse_foreign(connection, before)
         migrate(_config(connection))

@@ -1,0 +1,214 @@
+"""Migrations against the models, up and down, on both databases; and registries that are not what they should be."""
+
+import sqlite3
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, inspect, select, text
+
+from erfnet_jobs.errors import RegistryNotMigrated, RegistryUnreachable, UsageError
+from erfnet_jobs.registry import engine as engine_module
+from erfnet_jobs.registry import migrate
+from erfnet_jobs.registry.engine import Registry, make_engine
+from erfnet_jobs.registry.tables import Base, RegistryIdentity
+from tests.conftest import PostgresServer
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'deep' / 'registry.sqlite'}"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.create()
+
+
+def _execute(database_url: str, *statements: str) -> None:
+    engine = make_engine(database_url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def _look(registry: Registry) -> None:
+    with registry.read():
+        pass
+
+
+def _identities(database_url: str) -> list[str]:
+    with Registry(database_url) as registry, registry.read() as session:
+        return list(session.scalars(select(RegistryIdentity.uuid)))
+
+
+def test_the_program_knows_the_newest_revision_without_alembic() -> None:
+    assert migrate.head() == engine_module.HEAD
+
+
+def _comparable(_thing: object, name: str | None, kind: str, reflected: bool, _other: object) -> bool:
+    """Alembic cannot read a descending index of SQLite; the next test compares its statement."""
+    return name != "ix_job_queue"
+
+
+def test_the_migrations_make_what_the_models_say(database_url: str) -> None:
+    engine = make_engine(database_url)
+    with engine.connect() as connection:
+        options = {"include_object": _comparable} if connection.dialect.name == "sqlite" else {}
+        context = MigrationContext.configure(connection, opts={"compare_type": True, **options})
+        assert compare_metadata(context, Base.metadata) == []
+    engine.dispose()
+
+
+def _sqlite_schema(database_url: str) -> dict[str, set[str]]:
+    """Name of each table and index with the clauses of its statement, in any order."""
+    engine = make_engine(database_url)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
+    engine.dispose()
+    return {name: {line.strip(" \t,") for line in sql.splitlines()} for name, sql in rows if name != "alembic_version"}
+
+
+def test_sqlite_gets_the_very_statements_of_the_models(sqlite_url: str, tmp_path: Path) -> None:
+    made = f"sqlite:///{tmp_path / 'made.sqlite'}"
+    engine = create_engine(made)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    assert _sqlite_schema(sqlite_url) == _sqlite_schema(made)
+
+
+def test_up_down_and_up_again(empty_url: str) -> None:
+    assert migrate.current(empty_url) is None
+    assert migrate.upgrade(empty_url) == (None, migrate.head())
+    assert migrate.upgrade(empty_url) == (migrate.head(), migrate.head())
+    (identity,) = _identities(empty_url)
+    assert migrate.downgrade(empty_url) == (migrate.head(), None)
+    engine = make_engine(empty_url)
+    assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
+    engine.dispose()
+    assert migrate.upgrade(empty_url) == (None, migrate.head())
+    assert migrate.current(empty_url) == migrate.head()
+    assert _identities(empty_url) != [identity]
+
+
+def test_many_upgrades_at_once_do_it_once(empty_url: str) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        results = list(pool.map(migrate.upgrade, [empty_url] * 6))
+    assert sorted(results, key=str) == [(migrate.head(), migrate.head())] * 5 + [(None, migrate.head())]
+    assert len(_identities(empty_url)) == 1
+
+
+def test_a_failed_upgrade_leaves_nothing_behind(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_connection: object) -> None:
+        raise RuntimeError("in the middle")
+
+    monkeypatch.setattr(migrate, "_name_once", broken)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        migrate.upgrade(empty_url)
+    monkeypatch.undo()
+    assert migrate.upgrade(empty_url) == (None, migrate.head())
+
+
+def test_upgrade_says_nothing(empty_url: str, capfd: pytest.CaptureFixture[str]) -> None:
+    migrate.upgrade(empty_url)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_sqlite_is_in_wal(sqlite_url: str) -> None:
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_scripts_are_found_inside_a_package_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "erfnet_jobs"
+    (package / "migrations").mkdir(parents=True)
+    monkeypatch.setattr(migrate.erfnet_jobs, "__file__", str(package / "__init__.py"))
+    assert migrate.scripts() == package / "migrations"
+
+
+def test_a_newer_registry_is_refused(database_url: str) -> None:
+    _execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(RegistryNotMigrated, match=r"9999.*newer"):
+        migrate.upgrade(database_url)
+    with Registry(database_url) as registry, pytest.raises(RegistryNotMigrated, match="9999"):
+        _look(registry)
+
+
+def test_a_registry_without_tables_is_refused(empty_url: str) -> None:
+    migrate.upgrade(empty_url)
+    migrate.downgrade(empty_url)
+    with Registry(empty_url) as registry, pytest.raises(RegistryNotMigrated, match="db upgrade"):
+        _look(registry)
+
+
+def test_a_database_of_something_else_is_refused(empty_url: str) -> None:
+    migrate.upgrade(empty_url)
+    migrate.downgrade(empty_url)
+    _execute(empty_url, "DROP TABLE alembic_version", "CREATE TABLE customers (id INTEGER)")
+    with pytest.raises(UsageError, match="customers"):
+        migrate.upgrade(empty_url)
+    with Registry(empty_url) as registry, pytest.raises(RegistryNotMigrated, match="no tables of ours"):
+        _look(registry)
+
+
+def test_no_file_is_made_by_looking(tmp_path: Path) -> None:
+    path = tmp_path / "nothing.sqlite"
+    with Registry(f"sqlite:///{path}") as registry, pytest.raises(RegistryNotMigrated, match="no registry"):
+        _look(registry)
+    assert migrate.current(f"sqlite:///{path}") is None
+    assert not path.exists()
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, " * 100)
+    with pytest.raises(UsageError, match="no SQLite database"):
+        migrate.upgrade(f"sqlite:///{path}")
+    with Registry(f"sqlite:///{path}") as registry, pytest.raises(UsageError, match="no SQLite database"):
+        _look(registry)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch(stat.S_IRUSR)
+    with pytest.raises(RegistryUnreachable, match="cannot be made"):
+        migrate.upgrade(f"sqlite:///{tmp_path / 'file' / 'registry.sqlite'}")
+
+
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "folder.sqlite").mkdir()
+    with pytest.raises(RegistryUnreachable, match="unable to open"):
+        migrate.upgrade(f"sqlite:///{tmp_path / 'folder.sqlite'}")
+
+
+def _nowhere(call: Any) -> str:
+    url = "postgresql+psycopg://someone:secret@127.0.0.1:1/registry"
+    with pytest.raises(RegistryUnreachable) as caught:
+        call(url)
+    return str(caught.value)
+
+
+def test_postgresql_that_is_not_there_and_no_password_shown() -> None:
+    pytest.importorskip("psycopg")
+
+    def read(url: str) -> None:
+        with Registry(url) as registry, registry.read():
+            pass
+
+    for call in (migrate.upgrade, migrate.current, read):
+        message = _nowhere(call)
+        assert "does not answer" in message
+        assert "secret" not in message
+
+
+def test_a_postgresql_database_that_is_not_there(postgres_server: PostgresServer) -> None:
+    with pytest.raises(RegistryUnreachable, match="does not exist"):
+        migrate.upgrade(postgres_server.url("nowhere"))
+
+
+@pytest.mark.parametrize("url", ["mysql://host/db", "postgresql://host/db", "registry.sqlite", "", "sqlite://"])
+def test_urls_that_are_no_registry(url: str) -> None:
+    with pytest.raises(UsageError, match="give sqlite:///PATH"):
+        migrate.upgrade(url)
