@@ -1,0 +1,66 @@
+"""The devices of this host. CPU slots for now; Ascend chips are seen, and said to be unused. Stdlib only."""
+
+import os
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from erfnet_jobs.errors import UsageError
+from erfnet_jobs.jobs import MAX_CARDS
+
+CPU_SLOT = "cpu"
+HEALTHY = "ok"
+# Beside the chips' nodes lie davinci_manager, devmm_svm and hisi_hdc, which are no devices.
+NODE_PATTERN = re.compile(r"davinci(\d+)")
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device: its logical id on this host, and `memory` in bytes where it has its own."""
+
+    id: int
+    kind: str
+    name: str
+    health: str = HEALTHY
+    generation: str | None = None
+    memory: int | None = None
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def local_devices(count: int | None = None) -> tuple[Device, ...]:
+    """CPU slots: `count`, or one for each core this process may use. Raises UsageError."""
+    if count is None:
+        count = usable_cores()
+    if not 1 <= count <= MAX_CARDS:
+        raise UsageError(f"devices is {count}: give how many CPU slots this host has, from 1 to {MAX_CARDS}")
+    return tuple(Device(number, CPU_SLOT, f"{platform.machine()} slot") for number in range(count))
+
+
+def ascend_nodes(dev_dir: Path) -> tuple[int, ...]:
+    """The numbers N of the nodes davinciN in the device folder, in ascending order."""
+    try:
+        names = [entry.name for entry in dev_dir.iterdir()]
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return ()
+    return tuple(sorted(int(found[1]) for name in names if (found := NODE_PATTERN.fullmatch(name))))
+
+
+def unused_ascend_note(dev_dir: Path) -> str | None:
+    """What to tell on a host whose Ascend chips this version does not use; None where there are none."""
+    nodes = ascend_nodes(dev_dir)
+    if not nodes:
+        return None
+    return (
+        f"{dev_dir} has {len(nodes)} Ascend device nodes (davinci{nodes[0]}…): "
+        "this version does not use them yet and runs on CPU slots"
+    )
+
+
+def threads_per_rank(ranks: int) -> int:
+    """CPU threads for each of `ranks` ranks on this host: the cores, shared out."""
+    return max(1, usable_cores() // ranks)

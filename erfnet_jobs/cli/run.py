@@ -1,0 +1,159 @@
+"""`erfnet-jobs run`: a job here and now, in the foreground, without queue or registry."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from erfnet_jobs.cli.spec_options import (
+    eval_options,
+    eval_spec,
+    export_options,
+    export_spec,
+    infer_options,
+    infer_spec,
+    train_options,
+    train_spec,
+)
+
+if TYPE_CHECKING:
+    from erfnet_jobs.cli.live import Course
+    from erfnet_jobs.cli.session import Session
+    from erfnet_jobs.jobs import Spec
+    from erfnet_jobs.launch.verdict import GangResult
+    from erfnet_jobs.plan import Plan
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
+
+
+@click.group()
+def run() -> None:
+    """Do a job here and now, in the foreground, without queue or registry.
+
+    Ctrl-C ends all its processes. What it writes lies in a folder of its own below the runs' folder.
+    """
+
+
+@run.command()
+@train_options
+@_json
+@click.pass_obj
+def train(session: "Session", /, as_json: bool, **values: Any) -> None:
+    """Train ERFNet's stages one after another on this host's devices."""
+    _run(session, train_spec(values), as_json, values["devices"])
+
+
+@run.command("eval")
+@eval_options
+@_json
+@click.pass_obj
+def evaluate(session: "Session", /, as_json: bool, **values: Any) -> None:
+    """Measure checkpoints: loss and IoU of each class."""
+    _run(session, eval_spec(values), as_json)
+
+
+@run.command()
+@export_options
+@_json
+@click.pass_obj
+def export(session: "Session", /, as_json: bool, **values: Any) -> None:
+    """Write a checkpoint's network as ERFNet.mindir."""
+    _run(session, export_spec(values), as_json)
+
+
+@run.command()
+@infer_options
+@_json
+@click.pass_obj
+def infer(session: "Session", /, as_json: bool, **values: Any) -> None:
+    """Segment pictures with a checkpoint."""
+    _run(session, infer_spec(values), as_json)
+
+
+def _run(session: "Session", spec: "Spec", as_json: bool, devices: tuple[int, ...] | None = None) -> None:
+    from erfnet_jobs.ascend.devices import unused_ascend_note
+    from erfnet_jobs.cli.live import Course
+    from erfnet_jobs.cli.output import warn
+    from erfnet_jobs.launch.foreground import local_plan, run_here
+
+    if note := unused_ascend_note(session.settings.dev_dir):
+        warn(note)
+    plan = local_plan(spec, session.settings, devices)
+    click.echo(f"{plan.kind} on {plan.world_size} ranks in {plan.run_dir}", err=True)
+    course = Course()
+    try:
+        result = run_here(plan, session.settings, course.take)
+    finally:
+        course.live.end()
+    _tell(plan, course, result, as_json)
+
+
+def _tell(plan: "Plan", course: "Course", result: "GangResult", as_json: bool) -> None:
+    from erfnet_jobs.cli.output import print_json
+    from erfnet_jobs.jobs import Outcome
+
+    if as_json:
+        print_json(_document(plan, course, result))
+    if result.left:
+        click.echo(f"warning: these processes could not be ended: {', '.join(map(str, result.left))}", err=True)
+    if result.outcome is Outcome.SUCCEEDED:
+        if not as_json:
+            _print_results(plan, course)
+        return
+    if result.outcome is not Outcome.CANCELLED:
+        _print_failure(result)
+    click.echo(f"error: {result.message}", err=True)
+    click.get_current_context().exit(_exit_code(result))
+
+
+def _document(plan: "Plan", course: "Course", result: "GangResult") -> dict[str, Any]:
+    return {
+        "id": None,
+        "kind": str(plan.kind),
+        "state": str(result.outcome),
+        "cards": plan.world_size,
+        "attempt": plan.attempt,
+        "reason": result.message,
+        "run_dir": plan.run_dir,
+        **course.document(),
+        "error": result.error,
+        "failed_rank": result.failed_rank,
+        "exit_code": result.exit_code,
+        "signal": result.signal,
+        "last_lines": list(result.last_lines),
+        "log": result.log_path,
+    }
+
+
+def _exit_code(result: "GangResult") -> int:
+    """The exit code of the error that ended the run; a rank's own code counts only where it is one of ours."""
+    from erfnet_jobs.errors import Interrupted, RanksFailed, all_errors
+    from erfnet_jobs.jobs import Outcome
+
+    if result.outcome is Outcome.CANCELLED:
+        return Interrupted.exit_code
+    return next((error.exit_code for error in all_errors() if error.__name__ == result.error), RanksFailed.exit_code)
+
+
+def _print_results(plan: "Plan", course: "Course") -> None:
+    from pathlib import Path
+
+    from erfnet_jobs.cli.output import file_size
+
+    for checkpoint in course.checkpoints.values():
+        click.echo(f"checkpoint  {Path(plan.run_dir, checkpoint.path)}  {file_size(checkpoint.size)}")
+    for evaluation in course.evaluations:
+        click.echo(
+            f"evaluation  {evaluation.checkpoint_path}  mean IoU {evaluation.mean_iou:.4f} "
+            f"({evaluation.images} images of {evaluation.split}, {evaluation.height}x{evaluation.width}), "
+            f"of 19 classes {evaluation.mean_iou_19:.4f}, loss {evaluation.mean_loss:.4f}"
+        )
+    for artifact in course.artifacts:
+        click.echo(f"{artifact.format:<10}  {Path(plan.run_dir, artifact.path)}  {file_size(artifact.size)}")
+    click.echo(f"done: everything is in {plan.run_dir}")
+
+
+def _print_failure(result: "GangResult") -> None:
+    who = "the run" if result.failed_rank is None else f"rank {result.failed_rank}"
+    click.echo(f"{who} failed first; the last lines of {result.log_path}:", err=True)
+    for line in result.last_lines:
+        click.echo(f"  | {line}", err=True)

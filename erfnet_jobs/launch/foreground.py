@@ -1,0 +1,166 @@
+"""An attempt here and now, in the foreground, without queue or registry: checks, plan and course. Stdlib only."""
+
+import errno
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+
+from erfnet_jobs.ascend.devices import local_devices, threads_per_rank
+from erfnet_jobs.errors import BadCheckpoint, BadData, DiskFull, MissingDependency, NoHostFits, UsageError
+from erfnet_jobs.jobs import EvalSpec, ExportSpec, InferSpec, Outcome, Spec, TrainSpec
+from erfnet_jobs.launch.gang import PLAN_NAME, Gang
+from erfnet_jobs.launch.program import RankProgram, rank_program
+from erfnet_jobs.launch.verdict import GangResult
+from erfnet_jobs.launch.watch import GangWatch, ReportLine
+from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace, write_plan
+from erfnet_jobs.settings import Settings
+
+STEP = 0.25
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _existing(text: str, error: type[BadData | BadCheckpoint], what: str) -> str:
+    path = Path(text).expanduser().absolute()
+    if not path.exists():
+        raise error(f"{what} {text!r} does not exist ({path}): check the path")
+    return str(path)
+
+
+def _checkpoint(text: str) -> str:
+    path = Path(text).expanduser().absolute()
+    if not path.is_file():
+        why = "is a folder" if path.is_dir() else "does not exist"
+        raise BadCheckpoint(
+            f"checkpoint {text!r} {why} ({path}): `run` takes a file's path; ids and JOB:best are for `submit`"
+        )
+    return str(path)
+
+
+def with_checked_paths(spec: Spec) -> Spec:
+    """The spec with absolute paths; raises BadData or BadCheckpoint for those that do not exist."""
+    match spec:
+        case TrainSpec():
+            checkpoint = None if spec.checkpoint is None else _checkpoint(spec.checkpoint)
+            return replace(spec, data=_existing(spec.data, BadData, "dataset"), checkpoint=checkpoint)
+        case EvalSpec():
+            checkpoints = tuple(_checkpoint(entry) for entry in spec.checkpoints)
+            return replace(spec, data=_existing(spec.data, BadData, "dataset"), checkpoints=checkpoints)
+        case ExportSpec():
+            return replace(spec, checkpoint=_checkpoint(spec.checkpoint))
+        case InferSpec():
+            output = None if spec.output is None else str(Path(spec.output).expanduser().absolute())
+            images = _existing(spec.images, BadData, "images")
+            return replace(spec, checkpoint=_checkpoint(spec.checkpoint), images=images, output=output)
+
+
+def inputs_of(spec: Spec) -> tuple[CheckpointFile, ...]:
+    """The checkpoints that the spec names, as files."""
+    match spec:
+        case EvalSpec():
+            return tuple(CheckpointFile(path, network=spec.network) for path in spec.checkpoints)
+        case TrainSpec(checkpoint=None):
+            return ()
+        case _:
+            return (CheckpointFile(str(spec.checkpoint)),)
+
+
+def _chosen_devices(cards: int, devices: tuple[int, ...] | None) -> tuple[int, ...]:
+    ids = tuple(device.id for device in local_devices())
+    if devices is None:
+        if cards > len(ids):
+            raise NoHostFits(f"{cards} cards are asked for and this host has {len(ids)} devices: ask for fewer")
+        return ids[:cards]
+    if unknown := sorted(set(devices) - set(ids)):
+        raise NoHostFits(f"this host has no device {', '.join(map(str, unknown))}: it has {ids[0]}-{ids[-1]}")
+    if len(set(devices)) != cards or len(devices) != cards:
+        raise UsageError(f"devices are {devices}: give {cards} different ones, as many as cards")
+    return devices
+
+
+def local_plan(spec: Spec, settings: Settings, devices: tuple[int, ...] | None = None) -> Plan:
+    """The plan of an attempt on this host, in a folder of its own below `settings.runs`; nothing is written yet.
+
+    Raises BadData, BadCheckpoint, NoHostFits or UsageError for what cannot be run here.
+    """
+    checked = with_checked_paths(spec)
+    chosen = _chosen_devices(spec.cards, devices)
+    name = f"local-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    return Plan(
+        kind=checked.kind,
+        spec=checked,
+        run_dir=str(settings.runs / name / "1"),
+        data_dir=str(settings.data_dir),
+        ranks=tuple(RankPlace(rank, settings.host_name, device, rank) for rank, device in enumerate(chosen)),
+        inputs=inputs_of(checked),
+        threads=threads_per_rank(len(chosen)),
+    )
+
+
+def _check_program(program: RankProgram) -> None:
+    if program == RankProgram() and find_spec("mindspore") is None:
+        raise MissingDependency("MindSpore is not installed here: pip install 'erfnet-jobs[worker]'")
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Raise DiskFull or UsageError for what the system says of writing below `folder`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFull(f"no space left below {folder}: free some, or set ERFNET_JOBS_RUNS elsewhere") from error
+        raise UsageError(f"{folder} cannot be written ({error}): set ERFNET_JOBS_RUNS to a folder that can") from error
+
+
+@contextmanager
+def _noted_signals() -> Iterator[list[int]]:
+    """A list to which SIGINT, SIGTERM and SIGHUP are added instead of ending this process."""
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module calls it so
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in STOPPING}
+    try:
+        yield came
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
+
+
+def run_here(plan: Plan, settings: Settings, on_line: Callable[[ReportLine], None]) -> GangResult:
+    """Run the plan to its end and give each report to `on_line`; SIGINT and SIGTERM end all of it (CANCELLED).
+
+    Whatever happens, no process of the gang is left when this returns or raises. Raises MissingDependency, DiskFull or
+    UsageError when it cannot be started.
+    """
+    program = rank_program()
+    _check_program(program)
+    run_dir = Path(plan.run_dir)
+    gang = Gang(plan, settings.host_name, program=program)
+    with _noted_signals() as came:
+        try:
+            with disk_errors(run_dir):
+                run_dir.mkdir(parents=True, exist_ok=True)
+                write_plan(plan, run_dir / PLAN_NAME)
+                gang.start()
+            return _course(GangWatch(gang, settings.stuck_timeout), came, on_line)
+        finally:
+            gang.kill(grace=0)
+
+
+def _course(watch: GangWatch, came: list[int], on_line: Callable[[ReportLine], None]) -> GangResult:
+    while (result := watch.result) is None:
+        lines = watch.step(STEP)
+        if came:
+            name = signal.Signals(came[0]).name
+            lines += watch.cancel(Outcome.CANCELLED, f"ended by {name}: all its processes are gone")
+        for line in lines:
+            on_line(line)
+    return result
