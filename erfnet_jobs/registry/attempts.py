@@ -8,21 +8,12 @@ from datetime import timedelta
 from sqlalchemy import CursorResult, delete, exists, select, update
 from sqlalchemy.orm import Session
 
-from erfnet_jobs.jobs import PLACED, JobState, Outcome, PartState
+from erfnet_jobs.jobs import PLACED, JobState, Outcome, Part, PartState
 from erfnet_jobs.registry.events import now, record_event
 from erfnet_jobs.registry.jobs import end_job, get_job, move_job
 from erfnet_jobs.registry.tables import Attempt, Job, Lease, Placement
 
 MAX_RETRY_DELAY = 600.0
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one host gets of an attempt: logical device ids, ascending, and the rank of the first of them."""
-
-    host: str
-    devices: tuple[int, ...]
-    first_rank: int
 
 
 @dataclass(frozen=True)
@@ -50,6 +41,14 @@ class Pulse:
 
 def _changed(result: object) -> bool:
     return isinstance(result, CursorResult) and result.rowcount == 1
+
+
+def _lock(session: Session, job_id: int, attempt: int) -> Attempt | None:
+    """The attempt's row, locked: the parts of a gang take their steps one after another, on PostgreSQL too.
+
+    Every step takes this lock before it touches leases, placements or the job.
+    """
+    return session.get(Attempt, (job_id, attempt), with_for_update={"key_share": True}, populate_existing=True)
 
 
 def assign(session: Session, job_id: int, attempt: int, parts: Sequence[Part], run_dir: str) -> bool:
@@ -95,8 +94,8 @@ def claim(session: Session, job_id: int, attempt: int, host: str, scheduler: tup
 
     False where the part is not this host's to start (any more).
     """
-    part = session.get(Placement, (job_id, attempt, host))
-    row = session.get(Attempt, (job_id, attempt))
+    row = _lock(session, job_id, attempt)
+    part = session.get(Placement, (job_id, attempt, host), populate_existing=True)
     if part is None or row is None or row.outcome is not None:
         return False
     if part.first_rank > 0 and row.scheduler_port is None:
@@ -120,6 +119,7 @@ def claim(session: Session, job_id: int, attempt: int, host: str, scheduler: tup
 
 def report_running(session: Session, job_id: int, attempt: int, host: str) -> None:
     """All ranks of a host have said hello; with the last host the job is running."""
+    _lock(session, job_id, attempt)
     session.execute(
         update(Placement)
         .where(Placement.job_id == job_id, Placement.attempt == attempt, Placement.host_name == host)
@@ -174,6 +174,7 @@ def end_part(session: Session, job_id: int, attempt: int, host: str, end: End, r
     A part that did not succeed ends the attempt at once; the last part to succeed ends it well. False where the lease
     is gone: then only the devices are given back.
     """
+    _lock(session, job_id, attempt)
     held = session.execute(
         delete(Lease).where(Lease.job_id == job_id, Lease.attempt == attempt, Lease.host_name == host)
     )
@@ -203,6 +204,7 @@ def declare_lost(
     session: Session, job_id: int, attempt: int, host: str, counter: int, reason: str, retry_delay: float
 ) -> bool:
     """End an attempt whose lease still shows `counter`; its devices stay held until its host has cleared them."""
+    _lock(session, job_id, attempt)
     taken = session.execute(
         delete(Lease).where(
             Lease.job_id == job_id, Lease.attempt == attempt, Lease.host_name == host, Lease.counter == counter
@@ -250,7 +252,7 @@ def end_attempt(session: Session, job_id: int, attempt: int, end: End, retry_del
 
 
 def _move_on(session: Session, job_id: int, attempt: int, end: End, retry_delay: float) -> None:
-    job = get_job(session, job_id)
+    job = get_job(session, job_id, lock=True)
     if end.outcome == Outcome.SUCCEEDED:
         source = PLACED - {JobState.ASSIGNED}
         end_job(session, job_id, attempt, source, JobState.SUCCEEDED, end.reason)

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from heapq import heappop, heappush
 from typing import Any
 
-from sqlalchemy import exists, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from erfnet_jobs.errors import NotFound, UsageError
 from erfnet_jobs.jobs import TERMINAL, TRANSITIONS, JobState, Request, spec_to_json
@@ -14,9 +15,14 @@ from erfnet_jobs.registry.events import Actor, now, record_event
 from erfnet_jobs.registry.tables import Job, JobDependency, JobGroup
 
 
-def get_job(session: Session, job_id: int) -> Job:
-    """The job's row; raises NotFound."""
-    job = session.get(Job, job_id)
+def get_job(session: Session, job_id: int, *, lock: bool = False) -> Job:
+    """The job's row, which with `lock` nobody else changes until this transaction ends; raises NotFound.
+
+    Only PostgreSQL needs the lock: there transactions that write go on side by side. Whoever locks several jobs takes
+    them by ascending id, which is from the needed one to the one that waits, so that nobody waits in a circle.
+    """
+    row_lock = {"key_share": True} if lock else None
+    job = session.get(Job, job_id, with_for_update=row_lock, populate_existing=lock)
     if job is None:
         raise NotFound(f"job {job_id} is unknown to this registry: 'erfnet-jobs status' lists the jobs")
     return job
@@ -66,8 +72,9 @@ def submit_job(
 
 def _unfinished(session: Session, after: Iterable[int]) -> list[int]:
     pending = []
-    for job_id in after:
-        state = get_job(session, job_id).state
+    for job_id in sorted(set(after)):
+        # Locked: a job that ended now, unseen, would not see the one that comes after it either.
+        state = get_job(session, job_id, lock=True).state
         if state in TERMINAL - {JobState.SUCCEEDED}:
             raise UsageError(f"job {job_id} is {state}: a job after it would never run; name another with --after")
         if state != JobState.SUCCEEDED:
@@ -105,7 +112,7 @@ def request_cancel(session: Session, job_id: int, actor: Actor) -> JobState:
 
     Returns the state the job is in now. A job that has ended stays as it is. Raises NotFound.
     """
-    job = get_job(session, job_id)
+    job = get_job(session, job_id, lock=True)
     if job.state in TERMINAL:
         return JobState(job.state)
     record_event(session, "cancel requested", "by the user", job=job_id, attempt=job.attempt or None, actor=actor)
@@ -134,31 +141,33 @@ def end_job(
     return True
 
 
-def _release_dependents(session: Session, job_id: int) -> None:
-    needed = aliased(Job)
-    others = select(JobDependency.job_id).join(needed, needed.id == JobDependency.needs_job_id)
-    unfinished = exists(others.where(JobDependency.job_id == Job.id, needed.state != JobState.SUCCEEDED))
-    waiting = select(JobDependency.job_id).where(JobDependency.needs_job_id == job_id)
-    session.execute(
-        update(Job)
-        .where(Job.id.in_(waiting), Job.state == JobState.WAITING, ~unfinished)
-        .values(state=JobState.QUEUED, reason="in the queue")
-        .execution_options(synchronize_session=False)
+def _waiting_for(session: Session, job_id: int) -> list[int]:
+    """The jobs that wait for this one, ascending and locked: another job that they need may end at this moment."""
+    waiting = (
+        select(Job.id)
+        .join(JobDependency, JobDependency.job_id == Job.id)
+        .where(JobDependency.needs_job_id == job_id, Job.state == JobState.WAITING)
+        .order_by(Job.id)
+        .with_for_update(of=Job, key_share=True)
     )
+    return list(session.scalars(waiting))
+
+
+def _release_dependents(session: Session, job_id: int) -> None:
+    for dependent in _waiting_for(session, job_id):
+        needed = select(Job.id).join(JobDependency, JobDependency.needs_job_id == Job.id)
+        unfinished = needed.where(JobDependency.job_id == dependent, Job.state != JobState.SUCCEEDED).limit(1)
+        if session.scalar(unfinished) is None:
+            move_job(session, dependent, 0, [JobState.WAITING], JobState.QUEUED, reason="in the queue")
 
 
 def _skip_dependents(session: Session, job_id: int, state: JobState, ended: datetime) -> None:
     """All that waited, directly or through others; each is told the job that it waited for itself."""
-    frontier = [(job_id, state)]
+    frontier = [(dependent, job_id, state) for dependent in _waiting_for(session, job_id)]
     while frontier:
-        needs, how = frontier.pop()
-        waiting = (
-            select(Job.id)
-            .join(JobDependency, JobDependency.job_id == Job.id)
-            .where(JobDependency.needs_job_id == needs, Job.state == JobState.WAITING)
-        )
-        for dependent in session.execute(waiting).scalars().all():
-            reason = f"job {needs}, which it waited for, is {how}"
-            if move_job(session, dependent, 0, [JobState.WAITING], JobState.SKIPPED, reason=reason, ended_at=ended):
-                record_event(session, "skipped", reason, job=dependent)
-                frontier.append((dependent, JobState.SKIPPED))
+        dependent, needs, how = heappop(frontier)
+        reason = f"job {needs}, which it waited for, is {how}"
+        if move_job(session, dependent, 0, [JobState.WAITING], JobState.SKIPPED, reason=reason, ended_at=ended):
+            record_event(session, "skipped", reason, job=dependent)
+            for waiting in _waiting_for(session, dependent):
+                heappush(frontier, (waiting, dependent, JobState.SKIPPED))

@@ -1,0 +1,51 @@
+"""Short ways through a job's life, for tests of the registry."""
+
+from sqlalchemy.orm import Session
+
+from erfnet_jobs.jobs import ExportSpec, Outcome, Part, Request, TrainSpec
+from erfnet_jobs.registry.attempts import End, assign, claim, report_running
+from erfnet_jobs.registry.events import Actor, now
+from erfnet_jobs.registry.jobs import submit_job
+from erfnet_jobs.registry.tables import Host
+
+ACTOR = Actor("alice", "shell")
+HOSTS = ("a", "b")
+SCHEDULER = ("127.0.0.1", 4000)
+WELL = End(Outcome.SUCCEEDED, "all ranks are done")
+
+
+def failed(permanent: bool = False) -> End:
+    return End(Outcome.FAILED, "rank 0 failed", permanent=permanent, rank=0, exit_code=1)
+
+
+def add_hosts(session: Session, *names: str) -> None:
+    for name in names or HOSTS:
+        at = now(session)
+        row = Host(
+            name=name, address="127.0.0.1", storage_id="s", version="1", instance="i", registered_at=at, seen_at=at
+        )
+        session.add(row)
+    session.flush()
+
+
+def submit(session: Session, after: tuple[int, ...] = (), max_attempts: int = 3, priority: int = 0) -> int:
+    spec = ExportSpec("1")
+    return submit_job(session, Request(spec, after=after, max_attempts=max_attempts, priority=priority), ACTOR).id
+
+
+def submit_gang(session: Session) -> int:
+    return submit_job(session, Request(TrainSpec("/data", cards=2)), ACTOR).id
+
+
+def gang_on_two_hosts(session: Session, *, started: bool, running: bool = False) -> int:
+    """A job with one card on each of two hosts: assigned, or claimed by both, or said to run by both."""
+    add_hosts(session)
+    job = submit_gang(session)
+    assert assign(session, job, 0, [Part("a", (0,), 0), Part("b", (0,), 1)], "/runs/1")
+    if started:
+        for host in HOSTS:
+            assert claim(session, job, 1, host, SCHEDULER if host == "a" else None)
+    if running:
+        for host in HOSTS:
+            report_running(session, job, 1, host)
+    return job
