@@ -12,7 +12,7 @@ The most exact entry counts. A step is a list: its name and its arguments.
     ["evaluated", 0.4]                        one for each checkpoint in the plan's inputs; mean IoU
     ["artifact", "mindir", "ERFNet.mindir"]   writes a file and reports it
     ["print", "text"]  ["raw", "not a report"]  ["touch", "/path"]  ["wait_for", "/path"]  ["busy", SECONDS]
-    ["hang"]  ["hang_deaf"]                   sleep for ever; also deaf to SIGTERM
+    ["hang"]  ["hang_deaf"]  ["hang_locked"]  sleep for ever; deaf to SIGTERM; in C with the interpreter locked
     ["stray"]  ["child"]                      start a process in a session of its own; in this process group
     ["exit", 3]  ["signal", "SIGKILL"]  ["fail", "BadData", "message"]  ["done"]
 
@@ -20,6 +20,7 @@ Without a script it says hello, does what its kind of job leaves behind in a few
 to resume from stands in its log and in the versions of its hello.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -148,6 +149,10 @@ class ScriptedRank:
     def _step_hang_deaf(self) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self._step_hang()
+
+    def _step_hang_locked(self) -> None:
+        # PyDLL keeps the interpreter's lock while it calls, as MindSpore does while it compiles.
+        ctypes.PyDLL(None).sleep(3600)
 
     def _step_stray(self) -> None:
         subprocess.Popen([sys.executable, "-c", "\n".join(SLEEPER)], start_new_session=True)

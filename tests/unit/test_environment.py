@@ -1,0 +1,103 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from erfnet_jobs.ascend.environment import RankEnvironment, Role, from_environ
+from erfnet_jobs.errors import UsageError
+from erfnet_jobs.plan import ASCEND, CPU
+
+FOREIGN = {
+    "MS_ROLE": "MS_PSERVER",
+    "RANK_ID": "9",
+    "RANK_TABLE_FILE": "/x",
+    "DEVICE_ID": "7",
+    "MS_ENABLE_RECOVERY": "1",
+}
+names = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
+words = st.dictionaries(names.filter(lambda name: "=" not in name), names, max_size=5)
+
+
+@st.composite
+def environments(draw: st.DrawFn) -> RankEnvironment:
+    world_size = draw(st.integers(1, 64))
+    alone = world_size == 1
+    return RankEnvironment(
+        rank=draw(st.integers(0, world_size - 1)),
+        world_size=world_size,
+        local_rank=draw(st.integers(0, world_size - 1)),
+        role=Role.WORKER if alone else draw(st.sampled_from(Role)),
+        scheduler_host=None if alone else draw(names),
+        scheduler_port=None if alone else draw(st.integers(1, 65535)),
+        device_target=draw(st.sampled_from([CPU, ASCEND])),
+        visible_devices=tuple(sorted(draw(st.sets(st.integers(0, 15), max_size=8)))),
+        threads=draw(st.integers(1, 256)),
+        lifeline_fd=draw(st.none() | st.integers(0, 1000)),
+        mark=draw(st.none() | names),
+        rank_table=None if alone else draw(st.none() | names.map(Path)),
+    )
+
+
+@given(environments(), words)
+def test_what_is_written_is_read(environment: RankEnvironment, base: dict[str, str]) -> None:
+    assert from_environ(environment.to_environ({**base, **FOREIGN})) == environment
+
+
+@given(environments(), words)
+def test_the_rest_of_the_base_stays(environment: RankEnvironment, base: dict[str, str]) -> None:
+    plain = {"X_" + name: value for name, value in base.items()}
+    environ = environment.to_environ(plain)
+    assert {name: environ[name] for name in plain} == plain
+
+
+def test_one_rank_alone_has_no_cluster() -> None:
+    environ = RankEnvironment().to_environ(FOREIGN)
+    assert not [name for name in environ if name.startswith(("MS_", "RANK_")) or name == "DEVICE_ID"]
+
+
+def test_no_variable_of_another_cluster_is_left() -> None:
+    environment = RankEnvironment(1, 2, 1, scheduler_host="127.0.0.1", scheduler_port=30000)
+    environ = environment.to_environ(FOREIGN)
+    assert "MS_ENABLE_RECOVERY" not in environ
+    assert "RANK_TABLE_FILE" not in environ
+    assert (environ["RANK_ID"], environ["DEVICE_ID"], environ["MS_NODE_ID"]) == ("1", "1", "1")
+
+
+def test_the_scheduler_is_no_node() -> None:
+    environment = RankEnvironment(0, 2, 0, Role.SCHEDULER, "127.0.0.1", 30000)
+    assert "MS_NODE_ID" not in environment.to_environ({})
+
+
+def test_quiet_unless_asked_otherwise() -> None:
+    assert RankEnvironment().to_environ({})["GLOG_v"] == "3"
+    assert RankEnvironment().to_environ({"GLOG_v": "1"})["GLOG_v"] == "1"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rank": 2},
+        {"rank": -1},
+        {"local_rank": 2},
+        {"scheduler_host": None},
+        {"scheduler_port": None},
+        {"world_size": 1, "rank": 0},
+        {"threads": 0},
+    ],
+)
+def test_what_cannot_be_is_refused(changes: dict[str, object]) -> None:
+    environment = RankEnvironment(1, 2, 0, scheduler_host="127.0.0.1", scheduler_port=30000)
+    with pytest.raises(UsageError):
+        replace(environment, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"RANK_ID": "x"}, {"RANK_SIZE": ""}, {"MS_SCHED_PORT": "http"}, {"MS_ROLE": "MS_PSERVER"}, {"DEVICE_ID": "-1"}],
+)
+def test_an_environment_by_hand_is_refused(changes: dict[str, str]) -> None:
+    environ = RankEnvironment(1, 2, 0, scheduler_host="127.0.0.1", scheduler_port=30000).to_environ({})
+    with pytest.raises(UsageError):
+        from_environ({**environ, **changes})

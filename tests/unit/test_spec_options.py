@@ -1,0 +1,94 @@
+from dataclasses import MISSING, fields
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from erfnet_jobs.cli import spec_options
+from erfnet_jobs.errors import UsageError
+from erfnet_jobs.jobs import EvalSpec, ExportSpec, InferSpec, Spec, TrainSpec
+
+KINDS: dict[type[Spec], tuple[Any, Any, list[str]]] = {
+    TrainSpec: (spec_options.train_options, spec_options.train_spec, ["--data", "D"]),
+    EvalSpec: (spec_options.eval_options, spec_options.eval_spec, ["--data", "D", "--checkpoint", "C"]),
+    ExportSpec: (spec_options.export_options, spec_options.export_spec, ["--checkpoint", "C"]),
+    InferSpec: (spec_options.infer_options, spec_options.infer_spec, ["--checkpoint", "C", "--images", "D"]),
+}
+
+
+def spec_of(kind: type[Spec], *arguments: str) -> Spec:
+    options, build, required = KINDS[kind]
+    found: list[Spec] = []
+    command = click.command()(options(lambda **values: found.append(build(values))))
+    result = CliRunner().invoke(command, [*required, *arguments], standalone_mode=False)
+    if result.exception:
+        raise result.exception
+    return found[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_defaults_are_the_specs(kind: type[Spec]) -> None:
+    spec = spec_of(kind)
+    for entry in fields(kind):
+        if entry.default is not MISSING:
+            assert getattr(spec, entry.name) == entry.default, entry.name
+
+
+def test_all_of_train() -> None:
+    given = (
+        "--devices 0,2-3 --stages 3-4 --epochs 1,2,3,4 --batch-size 2 --lr 0.01 --size 64x128 --seed 7 --checkpoint c"
+    )
+    assert spec_of(TrainSpec, *given.split(), "--keep", "1") == TrainSpec(
+        "D", 3, (3, 4), (1, 2, 3, 4), 2, 0.01, (64, 128), 7, "c", 1
+    )
+
+
+def test_all_of_eval() -> None:
+    given = "--checkpoint E --split test --encoder --size 64x128 --batch-size 2"
+    assert spec_of(EvalSpec, *given.split()) == EvalSpec(("C", "E"), "D", "test", "encoder", (64, 128), 2)
+
+
+def test_all_of_infer() -> None:
+    given = "--split test --size 64x128 --limit 3 --output O"
+    assert spec_of(InferSpec, *given.split()) == InferSpec("C", "D", "test", (64, 128), 3, "O")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--cards", "0"],
+        ["--cards", "-1"],
+        ["--epochs", "1,2"],
+        ["--epochs", "1,2,3,0"],
+        ["--stages", "4-5"],
+        ["--stages", "2-3"],
+        ["--size", "100x100"],
+        ["--lr", "0"],
+    ],
+)
+def test_the_spec_refuses(arguments: list[str]) -> None:
+    with pytest.raises(UsageError):
+        spec_of(TrainSpec, *arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--epochs", "a,b"], ["--stages", "4-1"], ["--size", "big"], ["--devices", "0;1"], ["--devices", "x"]],
+)
+def test_what_cannot_be_read(arguments: list[str]) -> None:
+    with pytest.raises(click.BadParameter):
+        spec_of(TrainSpec, *arguments)
+
+
+@pytest.mark.parametrize("kind", [ExportSpec, InferSpec])
+def test_best_or_a_checkpoint(kind: type[Spec]) -> None:
+    with pytest.raises(UsageError, match="one of them"):
+        spec_of(kind, "--best", "mean_iou")
+
+
+def test_best_without_a_registry() -> None:
+    values = {"checkpoint": None, "best": "mean_iou", "size": (64, 64)}
+    with pytest.raises(UsageError, match="needs the registry"):
+        spec_options.export_spec(values)
+    assert spec_options.export_spec(values, "/c.ckpt") == ExportSpec("/c.ckpt", size=(64, 64))

@@ -1,0 +1,67 @@
+import signal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from erfnet_jobs.launch.children import Death
+from erfnet_jobs.launch.verdict import Said, failure_of, first_to_fail
+from erfnet_jobs.reports import Failed
+
+times = st.floats(0, 100)
+deaths_of = st.builds(
+    Death,
+    rank=st.none() | st.integers(0, 5),
+    at=times,
+    exit_code=st.integers(0, 20),
+    signal=st.none(),
+) | st.builds(Death, rank=st.integers(0, 5), at=times, exit_code=st.none(), signal=st.sampled_from([6, 9, 11]))
+deaths = st.lists(deaths_of, max_size=6, unique_by=lambda death: death.rank).map(
+    lambda found: sorted(found, key=lambda death: death.at)
+)
+FAILED = Failed("LossNotFinite", "the loss is NaN", 14, True)
+said = st.dictionaries(st.integers(0, 5), st.builds(Said, times, st.just(FAILED)))
+done = st.frozensets(st.integers(0, 5))
+
+
+@given(deaths, said, done)
+def test_nobody_failed_earlier(deaths: list[Death], said: dict[int, Said], done: frozenset[int]) -> None:
+    first = first_to_fail(deaths, said, done)
+    bad = {death.rank: death.at for death in deaths if not (death.exit_code == 0 and death.rank in done)}
+    bad.pop(None, None)
+    known = bad | {rank: entry.at for rank, entry in said.items()}
+    if first is None:
+        assert not known
+    else:
+        assert known[first] == min(known.values())
+
+
+def test_of_equal_times_the_first_death_counts() -> None:
+    assert first_to_fail([Death(3, 1.0, None, 9), Death(1, 1.0, 16, None)], {}, frozenset()) == 3
+
+
+def test_the_scheduler_is_no_rank() -> None:
+    assert first_to_fail([Death(None, 1.0, 1, None)], {}, frozenset()) is None
+
+
+def test_zero_without_done_is_a_failure() -> None:
+    result = failure_of(0, Death(0, 1.0, 0, None), None, done=False)
+    assert result.error == "RanksFailed"
+    assert not result.permanent
+
+
+def test_a_known_exit_code_tells_the_error() -> None:
+    result = failure_of(0, Death(0, 1.0, 3, None), None, done=False)
+    assert (result.error, result.permanent, result.exit_code) == ("BadData", True, 3)
+
+
+def test_a_signal_is_named() -> None:
+    result = failure_of(2, Death(2, 1.0, None, signal.SIGSEGV), None, done=False)
+    assert result.message is not None
+    assert "rank 2" in result.message
+    assert "SIGSEGV" in result.message
+
+
+def test_what_the_rank_said_counts_most() -> None:
+    result = failure_of(0, Death(0, 2.0, None, signal.SIGTERM), Said(1.0, FAILED), done=False)
+    assert (result.error, result.message, result.permanent) == ("LossNotFinite", "the loss is NaN", True)
+    assert result.signal == signal.SIGTERM
