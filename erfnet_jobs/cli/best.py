@@ -1,0 +1,77 @@
+"""`best`: the best checkpoint by a metric, among evaluations that may be compared."""
+
+import click
+
+from erfnet_jobs.cli.output import Column, Document, number, print_json, table
+from erfnet_jobs.cli.parameters import SIZE
+from erfnet_jobs.cli.session import Session
+
+# By trainId (cityscapesScripts, helpers/labels.py); held equal to erfnet.labels by a test, whose import would cost.
+CLASSES = (
+    *("road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation"),
+    *("terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"),
+)
+
+COLUMNS = (
+    Column("value", lambda row: number(row["value"], 4), right=True),
+    Column("checkpoint", lambda row: str(row["checkpoint"] or "-"), right=True),
+    Column("job", lambda row: str(row["job"] or "-"), right=True),
+    Column("stage", lambda row: str(row["stage"] or "-"), right=True, keep=4),
+    Column("epoch", lambda row: str(row["epoch"] or "-"), right=True, keep=5),
+    Column("path", lambda row: row["path"], keep=2),
+)
+
+
+@click.command()
+@click.option(
+    "--metric", default="mean_iou", show_default=True, help="mean_iou, mean_iou_19, pixel_accuracy, mean_loss."
+)
+@click.option("--split", default=None, help="Split that was evaluated.  [default: val]")
+@click.option("--size", type=SIZE, default=None, help="Only evaluations at this size, HxW.")
+@click.option("--dataset", default=None, metavar="HASH", help="Only this dataset, by the beginning of its hash.")
+@click.option("--job", type=int, default=None, help="Only this job's checkpoints.")
+@click.option("--top", type=click.IntRange(1, 1000), default=None, help="List so many, best first.")
+@click.option("--path", "only_path", is_flag=True, help="Print the path only.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document (with --top a list).")
+@click.pass_obj
+def best(
+    session: Session,
+    metric: str,
+    split: str | None,
+    size: tuple[int, int] | None,
+    dataset: str | None,
+    job: int | None,
+    top: int | None,
+    only_path: bool,
+    as_json: bool,
+) -> None:
+    """Find the best checkpoint by a metric.
+
+    Compared are evaluations of one dataset, split and size only: those of the newest evaluation, unless said otherwise.
+    """
+    rows = session.client.best(metric, split=split, size=size, dataset_hash=dataset, job=job, top=top or 1)
+    if as_json:
+        print_json(rows if top else rows[0])
+    elif only_path:
+        click.echo("\n".join(row["path"] for row in rows))
+    elif top:
+        click.echo("\n".join([*table(rows, COLUMNS), "", _compared(rows[0])]))
+    else:
+        click.echo("\n".join(best_lines(rows[0])))
+
+
+def _compared(row: Document) -> str:
+    return (
+        f"Measured on {row['split']} ({row['images']} images) of dataset {row['dataset_hash'][:12]} at "
+        f"{row['height']}x{row['width']}, protocol {row['protocol']}."
+    )
+
+
+def best_lines(row: Document) -> list[str]:
+    """What `best` prints of one checkpoint: the value, the path, and the IoU of each class that occurs."""
+    whose = [f"checkpoint {row['checkpoint']}"] if row["checkpoint"] else []
+    whose += [f"job {row['job']}, stage {row['stage']}, epoch {row['epoch']}"] if row["job"] else []
+    known = [(name, iou) for name, iou in zip(CLASSES, row["iou_class"], strict=True) if iou is not None]
+    shown = [f"{name:<13} {iou:.3f}" for name, iou in known]
+    lines = ["    ".join(shown[index : index + 3]) for index in range(0, len(shown), 3)]
+    return [f"{row['metric']} {row['value']:.4f}  {', '.join(whose)}", row["path"], _compared(row), *lines]

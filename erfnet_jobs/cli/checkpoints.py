@@ -1,0 +1,62 @@
+"""`checkpoints list|show`: the weights that the registry knows."""
+
+import click
+
+from erfnet_jobs.cli.output import Column, age, fields, file_size, print_json, table
+from erfnet_jobs.cli.session import Session
+
+COLUMNS = (
+    Column("checkpoint", lambda row: str(row["checkpoint"]), right=True),
+    Column("job", lambda row: str(row["job"] or "-"), right=True),
+    Column("attempt", lambda row: str(row["attempt"] or "-"), right=True, keep=2),
+    Column("network", lambda row: row["network"], keep=4),
+    Column("stage", lambda row: str(row["stage"] or "-"), right=True),
+    Column("epoch", lambda row: str(row["epoch"] or "-"), right=True),
+    Column("step", lambda row: str(row["step"] or "-"), right=True, keep=1),
+    Column("size", lambda row: file_size(row["size"]), right=True, keep=3),
+    Column("age", lambda row: age(row["created_at"]), right=True, keep=5),
+    Column("removed", lambda row: "removed" if row["removed_at"] else ""),
+    Column("path", lambda row: row["path"], keep=6),
+)
+
+
+@click.group()
+def checkpoints() -> None:
+    """List checkpoints, or show one."""
+
+
+@checkpoints.command("list")
+@click.option("--job", type=int, default=None, help="Only this job's.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many, newest."
+)
+@click.option("--removed", is_flag=True, help="Also those whose files have left the disk.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def list_(session: Session, job: int | None, limit: int, removed: bool, as_json: bool) -> None:
+    """List checkpoints, newest first."""
+    rows = session.client.checkpoints(job, limit, removed)
+    if as_json:
+        print_json(rows)
+    elif rows:
+        click.echo("\n".join(table(rows, COLUMNS)))
+    else:
+        click.echo("No checkpoints yet: a training writes one after each epoch.")
+
+
+@checkpoints.command()
+@click.argument("checkpoint")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def show(session: Session, checkpoint: str, as_json: bool) -> None:
+    """Show CHECKPOINT, named by its id, JOB:best or JOB:last."""
+    row = session.client.checkpoint(checkpoint)
+    if as_json:
+        print_json(row)
+        return
+    pairs = [(name, value) for name, value in row.items() if name not in ("size", "evaluations")]
+    lines = fields([*pairs, ("size", file_size(row["size"]))])
+    for found in row["evaluations"]:
+        measured = f"{found['split']} at {found['height']}x{found['width']} ({found['images']} images)"
+        lines.append(f"mean IoU {found['mean_iou']:.4f} on {measured}, by job {found['job']}")
+    click.echo("\n".join(lines))

@@ -1,0 +1,139 @@
+"""Everything about one job, for people: how it is, why it failed, what it left and what to do next."""
+
+from erfnet_jobs.cli.output import (
+    Column,
+    Document,
+    duration,
+    fields,
+    number,
+    percent,
+    screen_width,
+    seconds_since,
+    table,
+)
+
+ENDED = ("succeeded", "failed", "cancelled", "skipped")
+SHOWN_LINES = 12
+SHOWN_ROWS = 8
+
+
+def details_lines(job: Document) -> list[str]:
+    """What `status JOB` prints, of a document of `Client.details`."""
+    parts = [_summary(job), _failure(job), _attempts(job), _results(job), _events(job), _files(job), _next(job)]
+    return "\n\n".join("\n".join(part) for part in parts if part).split("\n")
+
+
+def _summary(job: Document) -> list[str]:
+    title = f"Job {job['id']}  {job['kind']}  {job['state']}" + (f"  {job['name']}" if job["name"] else "")
+    epoch = f"{job['epoch']} of {job['epochs']}" if job["epoch"] else None
+    took = seconds_since(job["started_at"], job["ended_at"])
+    settings = ", ".join(f"{name} {_plain(value)}" for name, value in job["spec"].items() if value is not None)
+    pairs = [
+        ("why", job["reason"]),
+        ("progress", f"{percent(job['progress'])}" + (f", {job['phase']}" if job["phase"] else "")),
+        ("stage", f"{job['stage']}, epoch {epoch}, step {job['step']} of {job['steps']}" if job["stage"] else None),
+        ("loss", None if job["loss"] is None else number(job["loss"], 4)),
+        ("mean IoU", None if job["mean_iou"] is None else number(job["mean_iou"], 4)),
+        ("speed", f"{job['images_per_second']:.1f} images/s" if job["images_per_second"] else None),
+        ("ETA", duration(job["eta_seconds"]) if job["eta_seconds"] else None),
+        ("cards", f"{job['cards']}" + (f" on {', '.join(job['hosts'])}" if job["hosts"] else "")),
+        ("attempt", f"{job['attempt']} of at most {job['max_attempts']}"),
+        ("submitted", f"{job['created_at']} by {job['user']}"),
+        ("took" if job["ended_at"] else "runs for", duration(took) if took is not None else None),
+        ("not before", job["not_before"]),
+        ("after jobs", ", ".join(map(str, job["needs"])) or None),
+        ("before jobs", ", ".join(map(str, job["needed_by"])) or None),
+        ("settings", settings),
+    ]
+    return [title, *_indented(fields(pairs))]
+
+
+def _plain(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
+
+
+def _failure(job: Document) -> list[str]:
+    ended_badly = [attempt for attempt in job["attempts"] if attempt["outcome"] not in (None, "succeeded")]
+    if not ended_badly or job["state"] == "succeeded":
+        return []
+    attempt = ended_badly[-1]
+    how = f"exit code {attempt['exit_code']}" if attempt["signal"] is None else f"signal {attempt['signal']}"
+    rank = attempt["failed_rank"]
+    lines = [f"Attempt {attempt['number']} {attempt['outcome']}: {attempt['reason']}"]
+    if rank is None:
+        return lines
+    said = attempt["last_lines"] or (job["first_failure"] or {}).get("text") or ""
+    last = said.rstrip().splitlines()[-SHOWN_LINES:]
+    head = f"  Rank {rank} failed first ({how}). Its last lines:"
+    return (
+        [*lines, head, *(f"  | {line}" for line in last)] if last else [*lines, f"  Rank {rank} failed first ({how})."]
+    )
+
+
+def _attempts(job: Document) -> list[str]:
+    if not job["attempts"]:
+        return []
+    columns = (
+        Column("number", lambda attempt: str(attempt["number"]), right=True),
+        Column("outcome", lambda attempt: attempt["outcome"] or "goes on"),
+        Column("on", _devices),
+        Column("took", lambda attempt: duration(seconds_since(attempt["started_at"], attempt["ended_at"])), right=True),
+        Column("why", lambda attempt: " ".join((attempt["reason"] or "").split()), bends=True, least=16),
+    )
+    return ["Attempts", *_indented(table(job["attempts"], columns, screen_width() - 2))]
+
+
+def _devices(attempt: Document) -> str:
+    return "; ".join(f"{place['host']}: {','.join(map(str, place['devices']))}" for place in attempt["placements"])
+
+
+def _results(job: Document) -> list[str]:
+    lines: list[str] = []
+    for title, rows, text in (
+        ("Checkpoints", [row for row in job["checkpoints"] if not row["removed_at"]], _checkpoint),
+        ("Evaluations", job["evaluations"], _evaluation),
+        ("Files", job["artifacts"], lambda row: f"{row['format']:<10}  {row['path']}"),
+    ):
+        if rows:
+            lines += ["", title, *_indented([text(row) for row in rows[:SHOWN_ROWS]])]
+        if len(rows) > SHOWN_ROWS:
+            lines.append(f"  … and {len(rows) - SHOWN_ROWS} more (--json has up to 50)")
+    return lines[1:]
+
+
+def _checkpoint(row: Document) -> str:
+    return f"{row['checkpoint']:>5}  stage {row['stage']} epoch {row['epoch']}  {row['path']}"
+
+
+def _evaluation(row: Document) -> str:
+    name = f"checkpoint {row['checkpoint']}" if row["checkpoint"] else row["path"]
+    measured = f"on {row['split']} at {row['height']}x{row['width']} ({row['images']} images)"
+    return f"mean IoU {row['mean_iou']:.4f}  loss {row['mean_loss']:.4f}  {name}, {row['protocol']}, {measured}"
+
+
+def _events(job: Document) -> list[str]:
+    shown = job["events"][-SHOWN_ROWS:]
+    lines = [f"{event['at']}  {event['kind']}: {' '.join(event['text'].split())}" for event in shown]
+    return ["Events", *_indented(lines)] if lines else []
+
+
+def _files(job: Document) -> list[str]:
+    if not job["attempts"]:
+        return []
+    run_dir = job["attempts"][-1]["run_dir"]
+    return [f"Run folder  {run_dir}", f"Logs        {run_dir}/logs"]
+
+
+def _next(job: Document) -> list[str]:
+    number_, state = job["id"], job["state"]
+    if state == "failed":
+        return [f"Next: read the whole log with 'erfnet-jobs logs {number_}', mend the cause, and submit again."]
+    if state == "succeeded" and job["kind"] in ("train", "eval"):
+        return ["Next: 'erfnet-jobs best --metric mean_iou' names the best checkpoint."]
+    if state not in ENDED:
+        return [f"Next: 'erfnet-jobs logs {number_} --follow' or 'erfnet-jobs wait {number_}'."]
+    return []

@@ -1,0 +1,142 @@
+"""How the commands print: JSON documents, tables as wide as the terminal, numbers and times as people read them."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+Document = Mapping[str, Any]
+UNKNOWN = "-"
+# Wide enough for any table of ours; used where the output is no terminal.
+PIPE_WIDTH = 200
+GAP = 2
+
+
+def print_json(document: object) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(document, indent=2, allow_nan=False))
+
+
+def screen_width() -> int:
+    """Columns of the terminal (COLUMNS counts first); 200 where the output is piped."""
+    return shutil.get_terminal_size((PIPE_WIDTH, 24)).columns
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its title, its text for a row, and when it goes if the table is too wide (lowest `keep` first).
+
+    A column of `keep` 9 never goes; one that `bends` is cut short instead, down to `least` characters.
+    """
+
+    title: str
+    text: Callable[[Document], str]
+    keep: int = 9
+    right: bool = False
+    bends: bool = False
+    least: int = 12
+
+
+def shorten(text: str, width: int) -> str:
+    """The text, or its beginning and an ellipsis, in at most `width` characters."""
+    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+
+
+def table(rows: Sequence[Document], columns: Sequence[Column], width: int | None = None) -> list[str]:
+    """The lines of a table that fits `width` columns: what matters less goes, what can be shortened is.
+
+    Columns that are empty in all rows are left out.
+    """
+    limit = width or screen_width()
+    filled = [column for column in columns if any(column.text(row) not in {"", UNKNOWN} for row in rows)]
+    cells = {column: [column.text(row) for row in rows] for column in filled}
+    widths = {column: max(len(column.title), *map(len, cells[column])) for column in filled}
+    _fit(widths, limit)
+    lines = [[column.title.upper() for column in widths]]
+    lines += [[cells[column][index] for column in widths] for index in range(len(rows))]
+    return [_line(line, widths) for line in lines]
+
+
+def _needed(widths: Mapping[Column, int]) -> int:
+    least = sum(min(width, column.least) if column.bends else width for column, width in widths.items())
+    return least + GAP * (len(widths) - 1)
+
+
+def _fit(widths: dict[Column, int], limit: int) -> None:
+    while _needed(widths) > limit and any(column.keep < 9 for column in widths):
+        del widths[min(widths, key=lambda column: column.keep)]
+    for column in [column for column in widths if column.bends]:
+        others = sum(width for other, width in widths.items() if other is not column) + GAP * (len(widths) - 1)
+        widths[column] = max(min(widths[column], column.least), min(widths[column], limit - others))
+
+
+def _line(texts: Sequence[str], widths: Mapping[Column, int]) -> str:
+    cells = []
+    for text, (column, width) in zip(texts, widths.items(), strict=True):
+        cut = shorten(text, width)
+        cells.append(cut.rjust(width) if column.right else cut.ljust(width))
+    return (" " * GAP).join(cells).rstrip()
+
+
+def duration(seconds: float | None) -> str:
+    """Two units at most: 45s, 3m20s, 2h05m, 4d03h."""
+    if seconds is None:
+        return UNKNOWN
+    whole = max(0, round(seconds))
+    minutes, rest = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d{hour:02}h"
+    if hours:
+        return f"{hours}h{minute:02}m"
+    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+
+
+def seconds_since(at: str | None, until: str | None = None) -> float | None:
+    """Seconds from one ISO time to another, or to now."""
+    if at is None:
+        return None
+    end = datetime.fromisoformat(until) if until else datetime.now(UTC)
+    return (end - datetime.fromisoformat(at)).total_seconds()
+
+
+def age(at: str | None) -> str:
+    """How long ago, in one or two units."""
+    return duration(seconds_since(at))
+
+
+def number(value: float | None, digits: int) -> str:
+    """A number with so many decimals; '-' where there is none."""
+    return UNKNOWN if value is None else f"{value:.{digits}f}"
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction as whole per cent, rounded down so that 100% means the end."""
+    return UNKNOWN if fraction is None else f"{int(fraction * 100)}%"
+
+
+def file_size(count: int) -> str:
+    """Bytes in the largest unit that leaves a number from 1."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
+
+
+def fields(pairs: Sequence[tuple[str, object]]) -> list[str]:
+    """Lines of names and values, the values aligned; pairs whose value is None or '' are left out."""
+    shown = [(name, value) for name, value in pairs if value not in {None, ""}]
+    wide = max((len(name) for name, _ in shown), default=0)
+    return [f"{name:<{wide}}  {value}" for name, value in shown]
+
+
+def warn(message: str) -> None:
+    """A warning on stderr."""
+    click.echo(f"warning: {message}", err=True)

@@ -1,0 +1,95 @@
+"""`status`: the list of jobs, or everything about one."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from erfnet_jobs.cli.job_details import details_lines
+from erfnet_jobs.cli.output import Column, Document, age, duration, number, percent, print_json, table
+from erfnet_jobs.cli.session import Session
+
+if TYPE_CHECKING:
+    from erfnet_jobs.jobs import JobState
+
+
+def progress(job: Document) -> str:
+    """How far: stage, epoch and per cent while it runs, or what it does instead."""
+    if job["state"] in ("running", "starting") and job["phase"] and not job["progress"]:
+        return str(job["phase"])
+    if job["state"] == "running" and job["stage"]:
+        return f"{percent(job['progress'])} s{job['stage']} e{job['epoch']}/{job['epochs']}"
+    return percent(job["progress"])
+
+
+def _reason(job: Document) -> str:
+    if job["state"] in ("succeeded", "running"):
+        return "cancel requested" if job["cancel_requested"] and job["state"] == "running" else ""
+    return " ".join((job["reason"] or "").split())
+
+
+def _time(job: Document) -> str:
+    return age(job["created_at"])
+
+
+COLUMNS = (
+    Column("id", lambda job: str(job["id"]), right=True),
+    Column("kind", lambda job: job["kind"]),
+    Column("name", lambda job: job["name"] or "", keep=3, bends=True, least=6),
+    Column("state", lambda job: job["state"]),
+    Column("cards", lambda job: str(job["cards"]), keep=4, right=True),
+    Column("host", lambda job: ",".join(job["hosts"]), keep=2, bends=True, least=8),
+    Column("progress", progress),
+    Column("loss", lambda job: number(job["loss"], 3), keep=5, right=True),
+    Column("mIoU", lambda job: number(job["mean_iou"], 3), keep=7, right=True),
+    Column("eta", lambda job: duration(job["eta_seconds"]), keep=6, right=True),
+    Column("age", _time, keep=8, right=True),
+    Column("why", _reason, bends=True, least=16),
+)
+
+
+def job_table(jobs: Sequence[Document], width: int | None = None) -> list[str]:
+    """The table that `status` prints."""
+    return table(jobs, COLUMNS, width)
+
+
+@click.command()
+@click.argument("job", type=int, required=False)
+@click.option("--all", "everything", is_flag=True, help="List up to 1000 jobs.  [default: 20]")
+@click.option("--state", "states", multiple=True, help="Only jobs in this state; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def status(session: Session, job: int | None, everything: bool, states: tuple[str, ...], as_json: bool) -> None:
+    """List jobs, those that go on first; or tell everything about JOB."""
+    client = session.client
+    if job is not None:
+        document = client.details(job)
+        if as_json:
+            print_json(document)
+        else:
+            click.echo("\n".join(details_lines(document)))
+        return
+    found = client.jobs(1000 if everything else 20, _states(states))
+    if as_json:
+        print_json(found)
+    elif not found:
+        click.echo("No jobs yet. Hand one in with 'erfnet-jobs submit train --data D'.")
+    else:
+        click.echo("\n".join(job_table(found)))
+        _echo_more(client.counts(), len(found))
+
+
+def _states(names: tuple[str, ...]) -> "list[JobState] | None":
+    from erfnet_jobs.errors import UsageError
+    from erfnet_jobs.jobs import JobState
+
+    if wrong := [name for name in names if name not in set(JobState)]:
+        raise UsageError(f"--state {wrong[0]}: give one of {', '.join(JobState)}")
+    return [JobState(name) for name in names] or None
+
+
+def _echo_more(counts: dict[str, int], shown: int) -> None:
+    going = sum(counts.values())
+    if going > shown:
+        told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+        click.echo(f"\n{going} jobs go on ({told}); 'erfnet-jobs status --all' lists more.")

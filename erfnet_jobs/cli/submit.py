@@ -1,0 +1,200 @@
+"""`submit train|eval|export|infer`: into the registry and the queues."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from erfnet_jobs.cli.output import Document, print_json, warn
+from erfnet_jobs.cli.session import Session
+from erfnet_jobs.cli.spec_options import (
+    eval_options,
+    eval_spec,
+    export_options,
+    export_spec,
+    infer_options,
+    infer_spec,
+    train_options,
+    train_spec,
+)
+
+if TYPE_CHECKING:
+    from erfnet_jobs.jobs import JobKind, Spec
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+REQUEST_OPTIONS = (
+    click.option("--name", default=None, help="A name of your own, shown by `status`."),
+    click.option("--priority", type=int, default=0, show_default=True, help="Higher goes first, -1000 to 1000."),
+    click.option("--host", default=None, help="Run on this host only."),
+    click.option(
+        "--after", type=int, multiple=True, metavar="JOB", help="Only when JOB has succeeded; may be repeated."
+    ),
+    click.option("--max-attempts", type=int, default=3, show_default=True, help="Try again until there were so many."),
+    click.option("--dry-run", is_flag=True, help="Print what would be submitted, and do nothing."),
+    click.option(
+        "--wait", "wait_for", is_flag=True, help="Wait until all of it has ended; the exit code is the job's."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+)
+
+
+def request_options(command: Command) -> Command:
+    """The options that only `submit` has."""
+    for option in reversed(REQUEST_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.group()
+def submit() -> None:
+    """Hand in a job: train, eval, export or infer."""
+
+
+@submit.command()
+@train_options
+@click.option("--then", default="", metavar="KINDS", help="Jobs that use the best weights then: export,infer.")
+@click.option("--no-eval", is_flag=True, help="No evaluation after the training.")
+@request_options
+@click.pass_context
+def train(ctx: click.Context, /, then: str, no_eval: bool, **values: Any) -> None:
+    """Train ERFNet on a dataset, evaluate every checkpoint, and do what --then says."""
+    _submit(ctx, train_spec(values), values, then=_kinds(then), evaluate=not no_eval)
+
+
+@submit.command("eval")
+@eval_options
+@request_options
+@click.pass_context
+def evaluate(ctx: click.Context, /, **values: Any) -> None:
+    """Measure checkpoints: loss and IoU of each class."""
+    _submit(ctx, eval_spec(values), values)
+
+
+@submit.command()
+@export_options
+@request_options
+@click.pass_context
+def export(ctx: click.Context, /, **values: Any) -> None:
+    """Write a checkpoint's network as ERFNet.mindir."""
+    _submit(ctx, export_spec(values, _found_best(ctx, values)), values)
+
+
+@submit.command()
+@infer_options
+@request_options
+@click.pass_context
+def infer(ctx: click.Context, /, **values: Any) -> None:
+    """Segment pictures with a checkpoint."""
+    _submit(ctx, infer_spec(values, _found_best(ctx, values)), values)
+
+
+def _kinds(text: str) -> "list[JobKind]":
+    from erfnet_jobs.errors import UsageError
+    from erfnet_jobs.jobs import JobKind
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if wrong := [name for name in names if name not in ("export", "infer")]:
+        raise UsageError(f"--then {wrong[0]}: give export, infer or export,infer")
+    return [JobKind(name) for name in dict.fromkeys(names)]
+
+
+def _found_best(ctx: click.Context, values: dict[str, Any]) -> str | None:
+    """The checkpoint that --best leads to, by its id where the registry has one."""
+    if values["best"] is None or values["checkpoint"] is not None:
+        return None
+    row = ctx.obj.client.best(values["best"])[0]
+    return str(row["checkpoint"] or row["path"])
+
+
+def _submit(
+    ctx: click.Context,
+    spec: "Spec",
+    values: dict[str, Any],
+    *,
+    then: "list[JobKind] | None" = None,
+    evaluate: bool = True,
+) -> None:
+    from erfnet_jobs.jobs import Request
+
+    session: Session = ctx.obj
+    request = Request(
+        spec=spec,
+        name=values["name"],
+        priority=values["priority"],
+        host=values["host"],
+        devices=values.get("devices"),
+        max_attempts=values["max_attempts"],
+        after=values["after"],
+    )
+    client = session.client
+    client.warn = warn
+    if values["dry_run"]:
+        plan = client.plan(request, then=then or (), evaluate=evaluate)
+        _print(plan, plan_lines(plan), values["as_json"])
+        return
+    jobs = client.submit(request, then=then or (), evaluate=evaluate)
+    _print(jobs[0] if len(jobs) == 1 else jobs, [_submitted(job) for job in jobs], values["as_json"])
+    if values["wait_for"]:
+        _wait(ctx, jobs)
+
+
+def _print(document: object, lines: list[str], as_json: bool) -> None:
+    if as_json:
+        print_json(document)
+    else:
+        click.echo("\n".join(lines))
+
+
+def _submitted(job: Document) -> str:
+    cards = f"{job['cards']} card{'s' if job['cards'] > 1 else ''}"
+    return f"job {job['id']}  {job['kind']} on {cards}  {job['state']}: {job['reason']}"
+
+
+def _wait(ctx: click.Context, jobs: Sequence[Document]) -> None:
+    from erfnet_jobs.cli.wait import wait
+
+    ctx.invoke(wait, jobs=tuple(job["id"] for job in jobs), timeout=None, as_json=False)
+
+
+def plan_lines(plan: Document) -> list[str]:
+    """What --dry-run prints."""
+    lines = ["Would submit:"]
+    for job in plan["jobs"]:
+        cards = f"{job['cards']} card{'s' if job['cards'] > 1 else ''}"
+        lines.append(f"  {job['kind']} on {cards}{_where(job)}")
+        lines += [
+            f"    stage {stage['stage']}: {stage['epochs']} epochs, {_lr(stage)}" for stage in job.get("stages", ())
+        ]
+        if not job.get("stages"):
+            lines.append(f"    {', '.join(_settings(job['spec']))}")
+    lines.append("Could run on:")
+    lines += [f"  {_host(host)}" for host in plan["hosts"]]
+    if not plan["hosts"]:
+        lines.append("  no host is registered yet; start one with 'erfnet-jobs up'")
+    return [*lines, "Nothing was submitted (--dry-run)."]
+
+
+def _where(job: Document) -> str:
+    after = f", after job {', '.join(map(str, job['after']))}" if job["after"] else ""
+    devices = f", devices {','.join(map(str, job['devices']))}" if job["devices"] else ""
+    return after + devices + (f", on {job['host']} only" if job["host"] else "")
+
+
+def _lr(stage: Document) -> str:
+    # The rate falls over stages 1 and 2, and again over 3 and 4: each pair begins at the first one.
+    return f"learning rate from {stage['lr']:g}" if stage["stage"] in (1, 3) else "learning rate goes on falling"
+
+
+def _settings(spec: Document) -> list[str]:
+    names = ("checkpoints", "checkpoint", "data", "images", "split", "network", "limit")
+    shown = [(name, spec[name]) for name in names if spec.get(name) is not None]
+    texts = [
+        f"{name} {','.join(map(str, value)) if isinstance(value, list | tuple) else value}" for name, value in shown
+    ]
+    return [*texts, f"size {spec['size'][0]}x{spec['size'][1]}"]
+
+
+def _host(host: Document) -> str:
+    away = "" if host["up"] else ", its worker is not up"
+    return f"{host['name']}: {host['free']} of {host['usable']} devices free{away}"

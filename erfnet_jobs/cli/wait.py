@@ -1,0 +1,122 @@
+"""`wait`: until jobs have ended; the exit code is the job's."""
+
+import shutil
+import sys
+import time
+
+import click
+
+from erfnet_jobs.cli.output import Document, duration, number, percent, print_json, shorten
+from erfnet_jobs.cli.session import Session
+
+# As timeout(1) has it.
+TIMED_OUT = 124
+
+
+def progress_text(job: Document) -> str:
+    """One line on a job that goes on: what it does, how far it is, how fast, how long still."""
+    parts = [f"job {job['id']} {job['kind']} {job['state']}"]
+    if job["state"] not in ("running", "starting"):
+        return f"{parts[0]}: {' '.join((job['reason'] or '').split())}"
+    if job["phase"]:
+        parts.append(str(job["phase"]))
+    if job["stage"]:
+        parts.append(f"stage {job['stage']} epoch {job['epoch']}/{job['epochs']} step {job['step']}/{job['steps']}")
+    if job["progress"] is not None:
+        parts.append(percent(job["progress"]))
+    if job["loss"] is not None:
+        parts.append(f"loss {number(job['loss'], 3)}")
+    if job["images_per_second"]:
+        parts.append(f"{job['images_per_second']:.1f} images/s")
+    if job["eta_seconds"] is not None:
+        parts.append(f"ETA {duration(job['eta_seconds'])}")
+    return ", ".join(parts)
+
+
+class ProgressLine:
+    """One line that is written over on a terminal; elsewhere a line each `every` seconds, or when the state changes."""
+
+    def __init__(self, every: float = 10.0) -> None:
+        self._live = sys.stderr.isatty()
+        self._every = every
+        self._shown_at = 0.0
+        self._state: object = None
+
+    def show(self, job: Document) -> None:
+        """Show how far the job is."""
+        if self._live:
+            self._write_over(progress_text(job))
+        elif self._due(job):
+            click.echo(progress_text(job), err=True)
+
+    def clear(self) -> None:
+        """Leave an empty line for what comes next."""
+        if self._live:
+            click.echo("\r\033[K", err=True, nl=False)
+
+    def _write_over(self, text: str) -> None:
+        columns = shutil.get_terminal_size().columns
+        click.echo("\r\033[K" + shorten(text, columns - 1), err=True, nl=False)
+
+    def _due(self, job: Document) -> bool:
+        state, now = (job["id"], job["state"]), time.monotonic()
+        if state == self._state and now - self._shown_at < self._every:
+            return False
+        self._state, self._shown_at = state, now
+        return True
+
+
+def ended_text(job: Document) -> str:
+    """How a job ended, in a line."""
+    why = "" if job["state"] == "succeeded" else f": {' '.join((job['reason'] or '').split())}"
+    return f"job {job['id']} {job['kind']} {job['state']}{why}"
+
+
+@click.command()
+@click.argument("jobs", type=int, nargs=-1, required=True, metavar="JOB...")
+@click.option("--timeout", type=float, help="Give up after so many seconds (exit code 124).")
+@click.option("--json", "as_json", is_flag=True, help="Print the jobs as one JSON document at the end.")
+@click.pass_context
+def wait(ctx: click.Context, jobs: tuple[int, ...], timeout: float | None, as_json: bool) -> None:
+    """Wait until all of JOB... have ended.
+
+    The exit code is 0 if all succeeded, 9 if one failed or was skipped, 10 if one was cancelled.
+    """
+    session: Session = ctx.obj
+    line = ProgressLine()
+    ended = [_ended(session, job, timeout, line) for job in jobs]
+    line.clear()
+    if as_json:
+        print_json(ended)
+    else:
+        click.echo("\n".join(ended_text(job) for job in ended))
+    ctx.exit(_exit_code(ended))
+
+
+def _ended(session: Session, job_id: int, timeout: float | None, line: ProgressLine) -> Document:
+    from erfnet_jobs.errors import RegistryUnreachable
+
+    session.client.job(job_id)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        try:
+            return session.client.wait(job_id, left, line.show)
+        except RegistryUnreachable as error:
+            # A registry that was there and is away for a while ends no training, and so no waiting either.
+            if left is not None and left <= 0:
+                raise
+            line.clear()
+            click.echo(f"warning: {error}; waiting for it", err=True)
+            time.sleep(5)
+
+
+def _exit_code(jobs: list[Document]) -> int:
+    from erfnet_jobs.errors import JobCancelled, JobFailed
+
+    states = {job["state"] for job in jobs}
+    if states & {"failed", "skipped"}:
+        return JobFailed.exit_code
+    if "cancelled" in states:
+        return JobCancelled.exit_code
+    return 0 if states == {"succeeded"} else TIMED_OUT

@@ -1,0 +1,268 @@
+"""Rows of the registry as JSON documents with stable keys: what the client returns and what `--json` prints.
+
+Times are ISO 8601 in UTC, sizes bytes, durations seconds, fractions 0 to 1. Nothing is left out: what is not known is
+null.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from erfnet_jobs.registry.evaluations import BestResult, BestRow
+from erfnet_jobs.registry.hosts import HostSummary
+from erfnet_jobs.registry.metrics import Value
+from erfnet_jobs.registry.status import JobDetails
+from erfnet_jobs.registry.tables import (
+    Artifact,
+    Attempt,
+    Checkpoint,
+    Evaluation,
+    Event,
+    Job,
+    LogTail,
+    Placement,
+)
+
+Document = dict[str, Any]
+
+
+def time_text(at: datetime | None) -> str | None:
+    """ISO 8601 in UTC, whole seconds, with Z."""
+    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def job_document(job: Job) -> Document:
+    """A job: what was asked for, its state and why, and how far its newest attempt is."""
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "name": job.name,
+        "state": job.state,
+        "reason": job.reason,
+        "cards": job.cards,
+        "attempt": job.attempt,
+        "max_attempts": job.max_attempts,
+        "priority": job.priority,
+        "hosts": job.placed_on.split(", ") if job.placed_on else [],
+        "cancel_requested": job.cancel_requested,
+        "progress": job.fraction,
+        "phase": job.phase,
+        "stage": job.stage,
+        "epoch": job.epoch,
+        "epochs": job.epochs,
+        "step": job.step,
+        "steps": job.steps,
+        "loss": job.loss,
+        "mean_iou": job.mean_iou,
+        "images_per_second": job.images_per_second,
+        "eta_seconds": job.eta_seconds,
+        "created_at": time_text(job.created_at),
+        "started_at": time_text(job.started_at),
+        "ended_at": time_text(job.ended_at),
+        "not_before": time_text(job.not_before),
+        "group": job.group_id,
+        "wanted_host": job.host_name,
+        "wanted_devices": json.loads(job.devices) if job.devices else None,
+        "user": f"{job.user_name}@{job.user_host}",
+        "spec": json.loads(job.spec),
+    }
+
+
+def attempt_document(attempt: Attempt, placements: Iterable[Placement]) -> Document:
+    """An attempt: where it ran, how it ended, and which rank failed first."""
+    own = [placement for placement in placements if placement.attempt == attempt.number]
+    return {
+        "number": attempt.number,
+        "outcome": attempt.outcome,
+        "reason": attempt.reason,
+        "error": attempt.error,
+        "permanent": attempt.permanent,
+        "failed_rank": attempt.failed_rank,
+        "exit_code": attempt.exit_code,
+        "signal": attempt.signal,
+        "last_lines": attempt.last_lines,
+        "run_dir": attempt.run_dir,
+        "resumed_from": attempt.resumed_from,
+        "placements": [
+            {
+                "host": placement.host_name,
+                "devices": json.loads(placement.devices),
+                "first_rank": placement.first_rank,
+                "state": placement.state,
+            }
+            for placement in own
+        ],
+        "created_at": time_text(attempt.created_at),
+        "started_at": time_text(attempt.started_at),
+        "ended_at": time_text(attempt.ended_at),
+    }
+
+
+def event_document(event: Event) -> Document:
+    """A line of the audit log."""
+    user = f"{event.user_name}@{event.user_host}" if event.user_name else None
+    return {
+        "id": event.id,
+        "at": time_text(event.at),
+        "kind": event.kind,
+        "text": event.text,
+        "job": event.job_id,
+        "attempt": event.attempt,
+        "host": event.host_name,
+        "user": user,
+    }
+
+
+def checkpoint_document(checkpoint: Checkpoint) -> Document:
+    """Weights on disk."""
+    return {
+        "checkpoint": checkpoint.id,
+        "path": checkpoint.path,
+        "job": checkpoint.job_id,
+        "attempt": checkpoint.attempt,
+        "network": checkpoint.network,
+        "stage": checkpoint.stage,
+        "epoch": checkpoint.epoch,
+        "step": checkpoint.step,
+        "sha256": checkpoint.sha256,
+        "size": checkpoint.size,
+        "origin": checkpoint.origin,
+        "created_at": time_text(checkpoint.created_at),
+        "removed_at": time_text(checkpoint.removed_at),
+    }
+
+
+def artifact_document(artifact: Artifact) -> Document:
+    """A file that a job made."""
+    return {
+        "artifact": artifact.id,
+        "format": artifact.format,
+        "path": artifact.path,
+        "job": artifact.job_id,
+        "attempt": artifact.attempt,
+        "checkpoint": artifact.checkpoint_id,
+        "sha256": artifact.sha256,
+        "size": artifact.size,
+        "created_at": time_text(artifact.created_at),
+    }
+
+
+def evaluation_document(evaluation: Evaluation) -> Document:
+    """Metrics of one checkpoint on one dataset; `iou_class` has 19 entries in trainId order."""
+    return {
+        "evaluation": evaluation.id,
+        "checkpoint": evaluation.checkpoint_id,
+        "path": evaluation.checkpoint_path,
+        "job": evaluation.job_id,
+        "attempt": evaluation.attempt,
+        "dataset_hash": evaluation.dataset_hash,
+        "split": evaluation.split,
+        "protocol": evaluation.protocol,
+        "height": evaluation.height,
+        "width": evaluation.width,
+        "engine": evaluation.engine,
+        "images": evaluation.images,
+        "mean_iou": evaluation.mean_iou,
+        "mean_iou_19": evaluation.mean_iou_19,
+        "pixel_accuracy": evaluation.pixel_accuracy,
+        "mean_loss": evaluation.mean_loss,
+        "iou_class": json.loads(evaluation.iou_class),
+        "created_at": time_text(evaluation.created_at),
+    }
+
+
+def tail_document(tail: LogTail) -> Document:
+    """The end of a rank's log, and where the whole of it is."""
+    return {
+        "job": tail.job_id,
+        "attempt": tail.attempt,
+        "rank": tail.rank,
+        "host": tail.host_name,
+        "path": tail.path,
+        "text": tail.text,
+        "bytes": tail.log_bytes,
+    }
+
+
+def details_document(details: JobDetails) -> Document:
+    """Everything about a job: `job_document` and lists of what belongs to it; events oldest first."""
+    failure = details.first_failure
+    return {
+        **job_document(details.job),
+        "needs": list(details.needs),
+        "needed_by": list(details.needed_by),
+        "attempts": [attempt_document(attempt, details.placements) for attempt in details.attempts],
+        "events": [event_document(event) for event in reversed(details.events)],
+        "checkpoints": [checkpoint_document(checkpoint) for checkpoint in details.checkpoints],
+        "evaluations": [evaluation_document(evaluation) for evaluation in details.evaluations],
+        "artifacts": [artifact_document(artifact) for artifact in details.artifacts],
+        "first_failure": None if failure is None else tail_document(failure),
+        "logs": [{**tail_document(tail), "text": None} for tail in details.tails],
+    }
+
+
+def _best_row(metric: str, row: BestRow) -> Document:
+    evaluation = evaluation_document(row.evaluation)
+    places = ("dataset_hash", "split", "protocol", "height", "width", "engine", "images")
+    measures = ("mean_iou", "mean_iou_19", "pixel_accuracy", "mean_loss", "iou_class")
+    return {
+        "checkpoint": row.checkpoint,
+        "path": row.path,
+        "job": row.job,
+        "metric": metric,
+        "value": row.value,
+        "attempt": row.attempt,
+        "stage": row.stage,
+        "epoch": row.epoch,
+        "step": row.step,
+        "evaluation": evaluation["evaluation"],
+        "evaluated_by": evaluation["job"],
+        **{name: evaluation[name] for name in (*places, *measures)},
+    }
+
+
+def best_documents(result: BestResult) -> list[Document]:
+    """The best checkpoints, best first; all were measured on one dataset, split, protocol and size."""
+    return [_best_row(result.metric, row) for row in result.rows]
+
+
+def value_document(value: Value) -> Document:
+    """A metric's value at a global step of a stage."""
+    return {
+        "name": value.name,
+        "value": value.value,
+        "attempt": value.attempt,
+        "stage": value.stage,
+        "epoch": value.epoch,
+        "step": value.step,
+    }
+
+
+def host_document(host: HostSummary) -> Document:
+    """A machine with a worker, its devices and the jobs on them. `seen_at` is its worker's newest beat."""
+    return {
+        "name": host.name,
+        "address": host.address,
+        "state": "stopped" if host.stopped_at else "drained" if host.drained else "up",
+        "version": host.version,
+        "storage": host.storage_id,
+        "seen_at": time_text(host.seen_at),
+        "registered_at": time_text(host.registered_at),
+        "usable": len(host.usable),
+        "free": len(host.free),
+        "jobs": sorted({device.job for device in host.devices if device.job is not None}),
+        "devices": [
+            {
+                "id": device.id,
+                "kind": device.kind,
+                "name": device.name,
+                "generation": device.generation,
+                "health": device.health,
+                "present": device.present,
+                "cordoned": device.cordoned,
+                "job": device.job,
+            }
+            for device in host.devices
+        ],
+    }

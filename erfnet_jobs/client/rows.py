@@ -1,0 +1,125 @@
+"""The part of a submission that asks the registry: what it must wait for, whether a host can ever run it, its rows."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from erfnet_jobs.client import submission
+from erfnet_jobs.client.documents import Document
+from erfnet_jobs.errors import NoHostFits
+from erfnet_jobs.jobs import TERMINAL, JobKind, JobState, Request, TrainSpec, spec_to_dict
+from erfnet_jobs.placement import Demand, HostState, can_ever_run
+from erfnet_jobs.registry.checkpoints import resolve_checkpoints
+from erfnet_jobs.registry.events import Actor
+from erfnet_jobs.registry.hosts import HostSummary, list_hosts
+from erfnet_jobs.registry.jobs import get_job, new_group, submit_job
+from erfnet_jobs.registry.tables import Job, JobDependency
+
+# Hosts come and go in minutes; who submits a thousand jobs need not ask a thousand times.
+HOSTS_SECONDS = 2.0
+
+
+def with_needs(session: Session, request: Request) -> Request:
+    """The request after the jobs whose checkpoints it uses; raises NotFound for a checkpoint that is not there.
+
+    A checkpoint of a job that goes on is found when that has ended, so the request comes after it; JOB:best also comes
+    after the evaluations that follow that job.
+    """
+    after = list(request.after)
+    for reference in submission.checkpoint_references(request.spec):
+        job_id, _, which = reference.partition(":")
+        if which and get_job(session, int(job_id)).state not in TERMINAL:
+            after.append(int(job_id))
+        else:
+            resolve_checkpoints(session, reference)
+        if which == "best":
+            after.extend(_evaluations_pending(session, int(job_id)))
+    return replace(request, after=tuple(dict.fromkeys(after))) if after else request
+
+
+def _evaluations_pending(session: Session, job_id: int) -> list[int]:
+    pending = (
+        select(Job.id)
+        .join(JobDependency, JobDependency.job_id == Job.id)
+        .where(JobDependency.needs_job_id == job_id, Job.kind == JobKind.EVAL, Job.state.not_in(TERMINAL))
+    )
+    return list(session.scalars(pending))
+
+
+def insert_jobs(
+    session: Session, request: Request, actor: Actor, *, then: Sequence[JobKind], evaluate: bool
+) -> list[Job]:
+    """The rows of a job and of those that follow it, in one group; the evaluation comes before what uses the best."""
+    followed = isinstance(request.spec, TrainSpec) and (evaluate or bool(then))
+    group = new_group(session) if followed else None
+    first = submit_job(session, request, actor, group=group)
+    rows, after = [first], (first.id,)
+    for follower in submission.follow_ups(request, first.id, evaluate, then):
+        row = submit_job(session, replace(follower, after=after), actor, group=group)
+        rows.append(row)
+        if row.kind == JobKind.EVAL:
+            after = (row.id,)
+    return rows
+
+
+def _state(host: HostSummary) -> HostState:
+    is_open = host.stopped_at is None and not host.drained
+    return HostState(host.name, host.storage_id, host.usable, host.free, is_open)
+
+
+def _demand(request: Request) -> Demand:
+    return Demand(0, request.spec.cards, request.priority, request.host, request.devices)
+
+
+class HostsSeen:
+    """The registry's hosts, as they were at most two seconds ago."""
+
+    def __init__(self) -> None:
+        self._hosts: list[HostState] = []
+        self._until = 0.0
+
+    def _current(self, session: Session) -> list[HostState]:
+        if time.monotonic() >= self._until:
+            self._hosts = [_state(host) for host in list_hosts(session)]
+            self._until = time.monotonic() + HOSTS_SECONDS
+        return self._hosts
+
+    def check(self, session: Session, request: Request) -> bool:
+        """Whether there are hosts at all; raises NoHostFits where those that there are can never run it."""
+        hosts = self._current(session)
+        if why := can_ever_run(_demand(request), hosts):
+            raise NoHostFits(f"no host can ever run this: {why}; ask for fewer cards or add a host")
+        return bool(hosts)
+
+    def fitting(self, session: Session, request: Request) -> list[Document]:
+        """The hosts that could take part, with how many of their devices are free now."""
+        demand = replace(_demand(request), cards=1)
+        return [
+            {"name": host.name, "usable": len(host.usable), "free": len(host.free), "up": host.is_open}
+            for host in self._current(session)
+            if host.usable and can_ever_run(demand, [host]) is None
+        ]
+
+
+def plan_document(request: Request) -> Document:
+    """A job that would be submitted."""
+    spec = request.spec
+    document: Document = {
+        "kind": str(spec.kind),
+        "name": request.name,
+        "cards": spec.cards,
+        "state": str(JobState.WAITING if request.after else JobState.QUEUED),
+        "after": list(request.after),
+        "host": request.host,
+        "devices": None if request.devices is None else list(request.devices),
+        "max_attempts": request.max_attempts,
+        "spec": spec_to_dict(spec),
+    }
+    if isinstance(spec, TrainSpec):
+        document["stages"] = [
+            {"stage": stage, "epochs": spec.epochs[stage - 1], "lr": spec.first_lr} for stage in spec.stages
+        ]
+    return document
