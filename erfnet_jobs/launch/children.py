@@ -6,6 +6,7 @@ stands, no other process can get its group's id.
 
 import os
 import select
+import signal
 import subprocess
 import threading
 import time
@@ -53,6 +54,11 @@ class Child:
         os.close(self.lifeline)
         self.process.wait()
         os.close(self.pidfd)
+
+    def release_killed(self) -> None:
+        """Kill its group, then release it."""
+        os.killpg(self.group, signal.SIGKILL)
+        self.release()
 
 
 def new_lifeline() -> tuple[int, int]:

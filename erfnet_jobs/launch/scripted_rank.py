@@ -15,6 +15,7 @@ The most exact entry counts. A step is a list: its name and its arguments.
     ["hang"]  ["hang_deaf"]  ["hang_locked"]  sleep for ever; deaf to SIGTERM; in C with the interpreter locked
     ["stray"]  ["child"]                      start a process in a session of its own; in this process group
     ["exit", 3]  ["signal", "SIGKILL"]  ["fail", "BadData", "message"]  ["done"]
+    ["fail_later", "BadData", "message", "/said", "/path"]   report it, touch /said, wait for /path, exit
 
 Without a script it says hello, does what its kind of job leaves behind in a few steps, and is done. What it was given
 to resume from stands in its log and in the versions of its hello.
@@ -168,6 +169,13 @@ class ScriptedRank:
 
     def _step_fail(self, error: str, message: str) -> None:
         raise getattr(errors, error)(message)
+
+    def _step_fail_later(self, error: str, message: str, said: str, path: str) -> None:
+        failure = getattr(errors, error)
+        self.reports.write(Failed(error, message, failure.exit_code, failure.permanent))
+        self._step_touch(said)
+        self._step_wait_for(path)
+        sys.exit(failure.exit_code)
 
     def _step_done(self) -> None:
         self.reports.write(Done())
