@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from sqlalchemy import Select, or_, select, tuple_
+from sqlalchemy import Row, Select, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from erfnet_jobs.errors import NotFound, UsageError
@@ -124,20 +124,36 @@ def _columns() -> tuple[InstrumentedAttribute[Any], ...]:
 
 
 def _groups(session: Session, split: str) -> dict[Group, int]:
-    """The split's groups and the newest evaluation of each: one seek for each in the index, from its end."""
+    """The split's groups and the newest evaluation of each, by a few seeks in the index for each, from its end."""
+    columns = _columns()
     backwards = (
-        select(Evaluation.id, *_columns())
+        select(*columns, Evaluation.id)
         .where(Evaluation.split == split)
-        .order_by(*(column.desc() for column in (*_columns(), Evaluation.id)))
+        .order_by(*(column.desc() for column in (*columns, Evaluation.id)))
         .limit(1)
     )
     groups: dict[Group, int] = {}
     row = session.execute(backwards).one_or_none()
     while row is not None:
-        newest, dataset_hash, protocol, height, width = row
+        dataset_hash, protocol, height, width, newest = row
         groups[Group(dataset_hash, split, protocol, height, width)] = newest
-        row = session.execute(backwards.where(tuple_(*_columns()) < tuple(row[1:]))).one_or_none()
+        row = _row_before(session, backwards, tuple(row))
     return groups
+
+
+def _row_before(
+    session: Session, backwards: Select[tuple[Any, ...]], values: tuple[Any, ...]
+) -> Row[tuple[Any, ...]] | None:
+    """The first row of another group: width lower, or else height lower, or else protocol, or else dataset.
+
+    SQLite compares (a, b) < (?, ?) by reading every row of an equal pair; columns one by one it seeks.
+    """
+    columns = _columns()
+    for last in reversed(range(len(columns))):
+        equal = (column == value for column, value in zip(columns[:last], values, strict=False))
+        if row := session.execute(backwards.where(*equal, columns[last] < values[last])).one_or_none():
+            return row
+    return None
 
 
 def _choose(
