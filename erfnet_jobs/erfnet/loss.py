@@ -1,0 +1,43 @@
+"""Cross entropy weighted by class, as sums, so that ranks can add theirs and divide once by the weights of all.
+
+The mean over a global batch is sum(w[y] * ce) / sum(w[y]), PyTorch's NLLLoss(weight) on the whole batch; a mean of the
+ranks' means would not be. A batch that has ignored pixels only has loss 0 and gradient 0, not NaN.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from erfnet_jobs.errors import LossNotFinite
+
+# Below any sum that one labelled pixel gives; keeps 0 / 0 away.
+SMALLEST_WEIGHT_SUM = 1e-6
+
+
+class WeightedLoss(nn.Cell):
+    """`network`'s loss on a batch, not yet divided.
+
+    Images are float32 N x 3 x H x W, labels int32 N x h x w train ids with as many rows and columns as the logits; the
+    weight of the ignore id is 0. Gives (sum of w * ce, sum of w), two float32 scalars.
+    """
+
+    def __init__(self, network: nn.Cell, class_weights: Sequence[float]) -> None:
+        super().__init__(auto_prefix=False)  # the network's parameters keep their names
+        self.network = network
+        self.class_weights = Tensor(np.asarray(class_weights, np.float32))
+
+    def construct(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.network(images)
+        loss = ops.cross_entropy(logits, labels, weight=self.class_weights, reduction="sum")
+        return loss, ops.gather(self.class_weights, labels, 0).sum()
+
+
+def check_finite(loss: float, stage: int, epoch: int, step: int, lr: float) -> None:
+    """Raise LossNotFinite when `loss` is NaN or infinite; `epoch` and `step` count from 1."""
+    if not math.isfinite(loss):
+        raise LossNotFinite(
+            f"the loss became {loss} in stage {stage}, epoch {epoch}, step {step} at learning rate {lr:.3g}: "
+            "start again with a lower --lr, or look for broken images with `erfnet-jobs data check`"
+        )

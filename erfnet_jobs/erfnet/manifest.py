@@ -1,0 +1,108 @@
+"""`checkpoints/manifest.json`: which checkpoints an attempt has, with their hashes; a file not in it does not count."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from erfnet_jobs.errors import BadCheckpoint
+from erfnet_jobs.files import sha256_of, sync_folder, write_atomically
+
+MANIFEST_NAME = "manifest.json"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One checkpoint: after `epoch` (from 1) of a stage, `step` steps in it; `file` lies beside the manifest.
+
+    `adopted` ones were written by an earlier attempt and are here for later stages.
+    """
+
+    network: str
+    stage: int
+    epoch: int
+    step: int
+    file: str
+    sha256: str
+    size: int
+    adopted: bool = False
+
+
+class Manifest:
+    """The checkpoints of a folder, in the order in which they came; each change is on disk when the call returns."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.entries = _read(folder / MANIFEST_NAME)
+
+    def add(self, entry: Entry) -> None:
+        """Record a checkpoint that is complete on disk; one of the same name is replaced."""
+        self._write([*(known for known in self.entries if known.file != entry.file), entry])
+
+    def newest(self, stage: int) -> Entry | None:
+        """The last epoch's checkpoint of a stage."""
+        return max((entry for entry in self.entries if entry.stage == stage), key=lambda one: one.epoch, default=None)
+
+    def prune(self, stage: int, keep: int) -> list[Entry]:
+        """Forget all but the `keep` newest of a stage, then remove their files; gives what was removed."""
+        of_stage = sorted((entry for entry in self.entries if entry.stage == stage), key=lambda one: one.epoch)
+        removed = of_stage[:-keep]
+        if removed:
+            self._write([entry for entry in self.entries if entry not in removed])
+        for entry in removed:
+            (self.folder / entry.file).unlink(missing_ok=True)
+        return removed
+
+    def adopt(self, source: Path, entry: Entry) -> None:
+        """Take a checkpoint of an earlier attempt in: as a hard link where the file system can, else as a copy."""
+        target = self.folder / entry.file
+        if not (target.exists() and target.samefile(source)):
+            _link_or_copy(source, target)
+        self.add(entry)
+
+    def _write(self, entries: list[Entry]) -> None:
+        document = {"version": VERSION, "checkpoints": [asdict(entry) for entry in entries]}
+        write_atomically(self.folder / MANIFEST_NAME, json.dumps(document, indent=2).encode() + b"\n")
+        self.entries = entries
+
+
+def check_hash(path: Path, sha256: str | None) -> None:
+    """Raise BadCheckpoint where a file is not there or is not what was recorded; without a hash only the first."""
+    try:
+        found = sha256_of(path) if sha256 else None
+        path.stat()
+    except OSError as error:
+        raise BadCheckpoint(f"{path} cannot be read ({error.strerror}): name another checkpoint") from error
+    if found != sha256:
+        raise BadCheckpoint(
+            f"{path} has changed since it was recorded (SHA-256 {found}, recorded {sha256}): name another checkpoint"
+        )
+
+
+def _read(path: Path) -> list[Entry]:
+    try:
+        document = json.loads(path.read_bytes())
+        if document["version"] != VERSION:
+            raise BadCheckpoint(f"{path} has version {document['version']}, this program reads {VERSION}")
+        return [Entry(**entry) for entry in document["checkpoints"]]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadCheckpoint(f"{path} is damaged ({error}): start the job again") from error
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            temporary.hardlink_to(source)
+        except OSError:  # another file system, or one without hard links
+            shutil.copyfile(source, temporary)
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(target.parent)

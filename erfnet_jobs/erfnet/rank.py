@@ -1,0 +1,125 @@
+"""One rank of an attempt: `python -m erfnet_jobs.erfnet.rank PLAN_JSON`, started by a worker or by `run`.
+
+It reads the plan, reports what it does, and ends with exit code 0 after `Done`, or with the error's after `Failed`.
+SIGTERM has its default action: it ends the process at once, even while C++ code holds the interpreter, and what is half
+written then lies in files that nothing refers to.
+"""
+
+import errno
+import logging
+import os
+import socket
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from erfnet_jobs import __version__
+from erfnet_jobs.ascend.environment import RankEnvironment, from_environ
+from erfnet_jobs.ascend.lifeline import hold_lifeline
+from erfnet_jobs.errors import DiskFull, ErfnetJobsError, UsageError
+from erfnet_jobs.jobs import JobKind
+from erfnet_jobs.plan import Plan, read_plan
+from erfnet_jobs.reports import Done, Failed, Hello, Phase, ReportWriter
+
+log = logging.getLogger(__name__)
+
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def main(arguments: list[str]) -> int:
+    """The rank's work; gives its exit code."""
+    hold_lifeline()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    if len(arguments) != 1:
+        log.error("usage: python -m erfnet_jobs.erfnet.rank PLAN_JSON")
+        return UsageError.exit_code
+    plan = read_plan(Path(arguments[0]))
+    environment = from_environ(os.environ)
+    writer = ReportWriter(plan.report_path(environment.rank))
+    try:
+        _work(plan, environment, writer)
+        writer.write(Done())
+        writer.close()
+    except Exception as error:  # noqa: BLE001  whatever it was, the supervisor is to know
+        return _fail(error, plan, writer)
+    return 0
+
+
+def _work(plan: Plan, environment: RankEnvironment, writer: ReportWriter) -> None:
+    writer.write(Phase("start"))
+    from erfnet_jobs.erfnet import world
+
+    world.join(environment)
+    place = plan.ranks[environment.rank]
+    writer.write(
+        Hello(
+            rank=environment.rank,
+            world_size=environment.world_size,
+            host=place.host or socket.gethostname(),
+            device=place.device,
+            pid=os.getpid(),
+            versions=_versions(),
+        )
+    )
+    if plan.kind is JobKind.TRAIN:
+        from erfnet_jobs.erfnet.train import train
+
+        train(plan, environment, writer.write)
+    elif plan.kind is JobKind.EVAL:
+        from erfnet_jobs.erfnet.evaluate import evaluate
+
+        evaluate(plan, writer.write)
+    elif plan.kind is JobKind.EXPORT:
+        from erfnet_jobs.erfnet.export import export
+
+        export(plan, writer.write)
+    elif plan.kind is JobKind.INFER:
+        from erfnet_jobs.erfnet.infer import infer
+
+        infer(plan, writer.write)
+    else:
+        raise UsageError(f"a rank cannot do a {plan.kind} job: it is not MindSpore's work")
+
+
+def _versions() -> dict[str, str]:
+    names = ("mindspore", "numpy", "pillow")
+    return {"erfnet-jobs": __version__, "python": sys.version.split()[0], **{name: metadata.version(name) for name in names}}
+
+
+def _fail(error: Exception, plan: Plan, writer: ReportWriter) -> int:
+    known = _as_known(error, plan)
+    if known is None:
+        log.error("unexpected", exc_info=error)
+        message = str(error).strip().splitlines()
+        short = f"{type(error).__name__}: {message[0] if message else 'no message'}"
+        failed = Failed(type(error).__name__, short[:500], exit_code=1, permanent=False)
+    else:
+        log.error("%s: %s", type(known).__name__, known)
+        failed = Failed(type(known).__name__, str(known), exit_code=known.exit_code, permanent=known.permanent)
+    try:
+        writer.write(failed)
+    except OSError as unwritten:
+        # The report file may lie on the disk that is full; the exit code then has to say it.
+        log.error("the failure could not be reported: %s", unwritten)  # noqa: TRY400
+    return failed.exit_code
+
+
+def _as_known(error: BaseException | None, plan: Plan) -> ErfnetJobsError | None:
+    """The error itself if it is one of ours, or DiskFull where that is behind it."""
+    if isinstance(error, ErfnetJobsError):
+        return error
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            where = error.filename or plan.run_dir
+            return DiskFull(f"no space left for {where}: free some, or set ERFNET_JOBS_RUNS to another disk")
+        error = error.__cause__ or error.__context__
+    return None
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # MindSpore's cluster takes seconds to sign off at interpreter exit. All files are closed and synced by now, and the
+    # launcher ends the scheduler when the last rank is gone.
+    os._exit(code)

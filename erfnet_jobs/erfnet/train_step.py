@@ -1,0 +1,77 @@
+"""One step of training on all ranks: forward, backward, one all-reduce, Adam. Compiled once per network."""
+
+import math
+from collections.abc import Sequence
+from itertools import accumulate
+
+from mindspore import Parameter, Tensor, nn, ops
+
+from erfnet_jobs.erfnet.adam import Adam
+from erfnet_jobs.erfnet.loss import SMALLEST_WEIGHT_SUM, WeightedLoss
+
+
+class SumOverRanks(nn.Cell):
+    """Adds tensors over all ranks in one all-reduce: hundreds of small ones would cost their latency each.
+
+    `shapes` are the tensors' shapes; they are float32, and laid one after another for the way.
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        super().__init__()
+        sizes = tuple(math.prod(shape) for shape in shapes)
+        self.all_reduce = ops.AllReduce()
+        self.concat = ops.Concat()
+        self.starts = (0, *accumulate(sizes[:-1]))
+        self.map = ops.HyperMap()
+
+    def construct(self, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        flat = self.concat(self.map(_flatten, tensors))
+        parts: tuple[Tensor, ...] = self.map(ops.partial(_part, self.all_reduce(flat)), self.starts, tensors)
+        return parts
+
+
+_flatten = ops.MultitypeFuncGraph("flatten")
+_part = ops.MultitypeFuncGraph("part")
+_divide = ops.MultitypeFuncGraph("divide")
+
+
+@_flatten.register("Tensor")
+def _flatten_one(tensor):  # type: ignore[no-untyped-def]
+    return ops.reshape(tensor, (-1,))
+
+
+@_part.register("Tensor", "Number", "Tensor")
+def _part_one(flat, start, like):  # type: ignore[no-untyped-def]
+    return ops.reshape(ops.slice(flat, (start,), (like.size,)), like.shape)
+
+
+@_divide.register("Tensor", "Tensor")
+def _divide_one(total, gradient):  # type: ignore[no-untyped-def]
+    return gradient / total
+
+
+class TrainStep(nn.Cell):
+    """Changes `network` by one batch of each rank and gives the mean loss over the global batch, a float32 scalar.
+
+    Called with images (float32, N x 3 x H x W), labels (int32, N x h x w) and the learning rate (float32 scalar): a new
+    rate compiles nothing anew.
+    """
+
+    def __init__(self, network: nn.Cell, class_weights: Sequence[float], world_size: int) -> None:
+        super().__init__(auto_prefix=False)  # parameters keep the names that they have in the network
+        parameters: list[Parameter] = network.trainable_params()
+        self.network_parameters: list[Parameter] = list(network.get_parameters())
+        self.adam = Adam(parameters)
+        self.gradients = ops.value_and_grad(WeightedLoss(network, class_weights), None, parameters, has_aux=True)
+        self.map = ops.HyperMap()
+        shapes = [(), (), *(parameter.shape for parameter in parameters)]
+        self.sum_over_ranks = SumOverRanks(shapes) if world_size > 1 else None
+
+    def construct(self, images: Tensor, labels: Tensor, lr: Tensor) -> Tensor:
+        (loss, weights), gradients = self.gradients(images, labels)
+        summed = (loss, weights, *gradients)
+        if self.sum_over_ranks is not None:
+            summed = self.sum_over_ranks(summed)
+        total = ops.maximum(summed[1], SMALLEST_WEIGHT_SUM)
+        self.adam(self.map(ops.partial(_divide, total), summed[2:]), lr)
+        return summed[0] / total
