@@ -52,8 +52,9 @@ TRAIN_CLASSES: Final = (
 )
 CLASS_NAMES: Final = tuple(entry.name for entry in TRAIN_CLASSES)
 
-# 1 / ln(1.1 + share) and 1 / ln(1.02 + share) of each class' pixels, as Eromera/erfnet_pytorch's train/main.py has
-# them: Cityscapes' train split seen at the encoder's eighth and at the decoder's full resolution. Ignored: 0.
+# The tables of Eromera/erfnet_pytorch's train/main.py: 1 / ln(1.2 + p) for the encoder and 1 / ln(1.1 + p) for the
+# decoder, p a class' share of the pixels of Cityscapes' train split (ENet, Paszke et al. 2016, section 5.2, has the
+# formula). Ignored: 0.
 ENCODER_WEIGHTS: Final = (
     2.3653597831726,
     4.4237880706787,

@@ -91,9 +91,12 @@ def _header(path: Path) -> Mapping[str, Any]:
 
 
 def _fields(path: Path, header: Mapping[str, Any]) -> tuple[str, ...]:
-    schema = header["schema"][0]
-    fields = tuple(schema["blob_fields"])
-    indexed = [entry["index_field"] for entry in header["index_fields"]]
+    try:
+        schema = header["schema"][0]
+        fields = tuple(schema["blob_fields"])
+        indexed = [entry["index_field"] for entry in header["index_fields"] or ()]
+    except (KeyError, TypeError, IndexError) as error:
+        raise BadData(f"{path} is no MindRecord of samples ({error!r} in its header): build it again") from error
     if set(fields) != set(FIELDS) or indexed != ["name"]:
         columns = ", ".join(sorted(schema["schema"]))
         raise BadData(

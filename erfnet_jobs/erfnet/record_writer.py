@@ -62,7 +62,7 @@ def write_rows(pairs: Sequence[Pair], path: Path, shards: int, workers: int, pro
     Raises BadData with every pair that is at fault (ten named, all counted), DiskFull, or ErfnetJobsError for any other
     failure of MindSpore's writer. The caller removes what was written then.
     """
-    check_space(pairs, path.parent)
+    check_space(pairs, path.parent.parent)
     totals, sizes, faults = np.zeros(OUTPUTS, np.int64), dict[str, int](), list[str]()
     writer = _open_writer(pairs, path, shards)
     for done, row in enumerate(_read_ahead(pairs, workers), start=1):
@@ -135,9 +135,9 @@ def _call(path: Path, function: Any, *arguments: Any) -> Any:
         return function(*arguments)
     except Exception as error:  # MindSpore raises a dozen types of its own, most of them RuntimeError
         if shutil.disk_usage(path.parent).free < _SLACK:
-            raise disk_full(path) from error
-        first_line = " ".join(str(error).strip().splitlines()[:1])
-        raise ErfnetJobsError(f"MindSpore cannot write {path} ({type(error).__name__}: {first_line})") from error
+            raise disk_full(path.parent.parent) from error
+        reason = next((line for line in str(error).splitlines() if line.startswith("[ERROR]")), str(error))
+        raise ErfnetJobsError(f"MindSpore cannot write {path}: {type(error).__name__}: {reason.strip()}") from error
 
 
 def sync_files(folder: Path) -> None:

@@ -151,7 +151,9 @@ def _painters(root: Path, scenes: Scenes, processes: int) -> Iterator[list[subpr
     finally:
         for painter in painters:
             painter.kill()
-            painter.communicate()
+            painter.wait()
+            if painter.stderr:
+                painter.stderr.close()
 
 
 def _follow(painters: list[subprocess.Popen[bytes]], root: Path, total: int, progress: Progress) -> None:
