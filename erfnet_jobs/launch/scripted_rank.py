@@ -85,8 +85,10 @@ class ScriptedRank:
         self.reports.write(Phase(name, done, total))
 
     def _step_progress(self, fraction: float, stage: int | None = None, epoch: int | None = None) -> None:
-        step = round(100 * fraction)
-        self.reports.write(Progress(fraction, step, 100, stage, epoch, loss=1.0 - fraction / 2))
+        spec = self.plan.spec
+        epochs = spec.epochs[stage - 1] if isinstance(spec, TrainSpec) and stage else None
+        step = max(1, round(100 * fraction))
+        self.reports.write(Progress(fraction, step, 100, stage, epoch, epochs, loss=1.0 - fraction / 2))
 
     def _step_metric(self, stage: int, epoch: int, step: int, values: dict[str, float]) -> None:
         self.reports.write(Metric(stage, epoch, step, values))
