@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.jobs import TERMINAL, JobState
+from erfnet_jobs.registry.evaluations import evaluations_of_job
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.logs import job_events, log_tails
 from erfnet_jobs.registry.tables import (
@@ -96,6 +97,8 @@ def job_details(session: Session, job_id: int) -> JobDetails:
     placements = select(Placement).where(Placement.job_id == job_id).order_by(Placement.attempt, Placement.first_rank)
     checkpoints = select(Checkpoint).where(Checkpoint.job_id == job_id).order_by(Checkpoint.id.desc())
     artifacts = select(Artifact).where(Artifact.job_id == job_id).order_by(Artifact.id.desc())
+    of_job = Evaluation.id.in_(evaluations_of_job(job_id))
+    evaluations = select(Evaluation).where(of_job).order_by(Evaluation.id.desc())
     needs = select(JobDependency.needs_job_id).where(JobDependency.job_id == job_id)
     needed_by = select(JobDependency.job_id).where(JobDependency.needs_job_id == job_id)
     return JobDetails(
@@ -105,18 +108,12 @@ def job_details(session: Session, job_id: int) -> JobDetails:
         events=tuple(job_events(session, job_id, DETAIL_LIMIT)),
         checkpoints=tuple(session.scalars(checkpoints.limit(DETAIL_LIMIT))),
         artifacts=tuple(session.scalars(artifacts.limit(DETAIL_LIMIT))),
-        evaluations=_evaluations(session, job_id),
+        evaluations=tuple(session.scalars(evaluations.limit(DETAIL_LIMIT))),
         needs=tuple(sorted(session.scalars(needs))),
         needed_by=tuple(sorted(session.scalars(needed_by))),
         first_failure=_first_failure(session, attempts),
         tails=tuple(log_tails(session, job_id)),
     )
-
-
-def _evaluations(session: Session, job_id: int) -> tuple[Evaluation, ...]:
-    own = select(Checkpoint.id).where(Checkpoint.job_id == job_id)
-    of_job = or_(Evaluation.job_id == job_id, Evaluation.checkpoint_id.in_(own))
-    return tuple(session.scalars(select(Evaluation).where(of_job).order_by(Evaluation.id.desc()).limit(DETAIL_LIMIT)))
 
 
 def _first_failure(session: Session, attempts: Iterable[Attempt]) -> LogTail | None:
