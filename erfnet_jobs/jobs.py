@@ -261,6 +261,15 @@ class Request:
             )
 
 
+@dataclass(frozen=True)
+class Part:
+    """What one host gets of an attempt: logical device ids, ascending, and the rank of the first of them."""
+
+    host: str
+    devices: tuple[int, ...]
+    first_rank: int
+
+
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 

@@ -1,0 +1,133 @@
+"""The queues: their names, and sending a task by its name. A message is a wake-up, never the truth.
+
+Celery and the Redis transport are imported with the first message, so that commands that send none do not pay.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from erfnet_jobs.errors import BrokerUnreachable
+from erfnet_jobs.jobs import JobKind
+
+PREFIX = "erfnet-jobs"
+PLACE_TASK = "erfnet_jobs.place"
+START_TASK = "erfnet_jobs.start"
+CANCEL_TASK = "erfnet_jobs.cancel"
+
+# A dead link must not hold a shell for long; the Redis transport's own default is to wait for ever.
+TIMEOUT_SECONDS = 3.0
+# Nobody needs an old wake-up: workers look by themselves. Those for hosts that never come back must not be run in bulk.
+EXPIRES_SECONDS = 600
+
+
+def kind_queue(kind: JobKind) -> str:
+    """The queue of a kind of job, which every worker reads."""
+    return f"{PREFIX}.{kind}"
+
+
+def host_queue(host: str) -> str:
+    """The queue of one host, which only its worker reads."""
+    return f"{PREFIX}.host.{host}"
+
+
+def shown_url(url: str) -> str:
+    """The broker's URL without its password."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    at = f"{parts.username or ''}:***@{parts.hostname or ''}" + (f":{parts.port}" if parts.port else "")
+    return urlunsplit(parts._replace(netloc=at))
+
+
+def celery_settings(url: str) -> dict[str, Any]:
+    """What sender and worker must agree on: JSON only, no results, bounded waits on the socket."""
+    return {
+        "broker_url": url,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_publish_retry": False,
+        "worker_send_task_events": False,
+        "broker_transport_options": {
+            "socket_timeout": TIMEOUT_SECONDS,
+            "socket_connect_timeout": TIMEOUT_SECONDS,
+            "socket_keepalive": True,
+        },
+    }
+
+
+class Broker:
+    """Sends to the queues of one Redis; one connection, opened with the first message.
+
+    Every method raises BrokerUnreachable when Redis does not answer within seconds.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._app: Any = None
+        self._producer: Any = None
+
+    def send(self, task: str, args: tuple[Any, ...], queue: str) -> None:
+        """Put a message for `task` into `queue`, and nothing else: no retry, no result."""
+        from kombu.exceptions import OperationalError
+        from redis.exceptions import RedisError
+
+        try:
+            if self._producer is None:
+                self._producer = self._open()
+            # By the queue alone: it goes straight into the queue's list. With an exchange it would need bindings, which
+            # a Redis that came back empty has lost, and the message would vanish without an error.
+            self._app.send_task(
+                task, args=args, queue=queue, producer=self._producer, ignore_result=True, expires=EXPIRES_SECONDS
+            )
+        except (OperationalError, RedisError, OSError) as error:
+            self.close()
+            raise self._unreachable(error) from error
+
+    def ping(self) -> None:
+        """Ask Redis whether it is there."""
+        from kombu.exceptions import OperationalError
+        from redis.exceptions import RedisError
+
+        try:
+            if self._producer is None:
+                self._producer = self._open()
+            self._producer.channel.client.ping()
+        except (OperationalError, RedisError, OSError) as error:
+            self.close()
+            raise self._unreachable(error) from error
+
+    def wake_place(self, job: int, kind: JobKind) -> None:
+        """Tell some worker that a job waits for devices."""
+        self.send(PLACE_TASK, (job,), kind_queue(kind))
+
+    def wake_start(self, job: int, attempt: int, host: str) -> None:
+        """Tell a host's worker that it has a part to start."""
+        self.send(START_TASK, (job, attempt), host_queue(host))
+
+    def wake_cancel(self, job: int, attempt: int, host: str) -> None:
+        """Tell a host's worker that its part of an attempt is to be cancelled."""
+        self.send(CANCEL_TASK, (job, attempt), host_queue(host))
+
+    def close(self) -> None:
+        """Close the connection; the next message opens another."""
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            producer.connection.close()
+
+    def _open(self) -> Any:
+        from celery import Celery
+
+        if self._app is None:
+            self._app = Celery(PREFIX, set_as_current=False)
+            self._app.conf.update(celery_settings(self.url))
+            # A user waits: the first refusal is told at once. Workers go on trying for ever.
+            self._app.conf.broker_transport_options["max_retries"] = 0
+        return self._app.amqp.Producer(self._app.connection_for_write())
+
+    def _unreachable(self, error: Exception) -> BrokerUnreachable:
+        embedded = self.url.startswith("redis+socket:")
+        remedy = "run 'erfnet-jobs up'" if embedded else "is Redis up, and is ERFNET_JOBS_BROKER_URL right?"
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        return BrokerUnreachable(f"the broker {shown_url(self.url)} does not answer ({said}): {remedy}")

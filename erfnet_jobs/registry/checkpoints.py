@@ -1,0 +1,127 @@
+"""Checkpoints that the registry knows: finding those that a user names, and listing them."""
+
+import re
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from erfnet_jobs.errors import NotFound
+from erfnet_jobs.plan import CheckpointFile
+from erfnet_jobs.registry.evaluations import best
+from erfnet_jobs.registry.jobs import get_job
+from erfnet_jobs.registry.tables import Checkpoint
+
+LIST_LIMIT = 50
+_OF_JOB = re.compile(r"(\d+):(best|last|all)")
+
+
+def checkpoint_file(row: Checkpoint) -> CheckpointFile:
+    """What a plan says of a checkpoint."""
+    return CheckpointFile(
+        path=row.path,
+        network=row.network,
+        sha256=row.sha256,
+        id=row.id,
+        stage=row.stage,
+        epoch=row.epoch,
+        step=row.step,
+    )
+
+
+def get_checkpoint(session: Session, checkpoint_id: int) -> Checkpoint:
+    """The checkpoint's row; raises NotFound."""
+    row = session.get(Checkpoint, checkpoint_id)
+    if row is None:
+        raise NotFound(
+            f"checkpoint {checkpoint_id} is unknown to this registry: 'erfnet-jobs checkpoints list' lists them"
+        )
+    return row
+
+
+def list_checkpoints(
+    session: Session, job: int | None = None, *, with_removed: bool = False, limit: int = LIST_LIMIT
+) -> list[Checkpoint]:
+    """Checkpoints (of a job), newest first. Raises NotFound for an unknown job."""
+    if job is not None:
+        get_job(session, job)
+    rows = select(Checkpoint).order_by(Checkpoint.id.desc()).limit(limit)
+    if job is not None:
+        rows = rows.where(Checkpoint.job_id == job)
+    if not with_removed:
+        rows = rows.where(Checkpoint.removed_at.is_(None))
+    return list(session.scalars(rows))
+
+
+def resolve_checkpoints(session: Session, reference: str, network: str | None = None) -> list[CheckpointFile]:
+    """The files that a reference names: an id, JOB:best, JOB:last, JOB:all, or else a path.
+
+    JOB:best is the best by mean IoU of the newest group of evaluations of the job's checkpoints, or its last one where
+    none was evaluated; JOB:last is the newest of the last stage; JOB:all are all that are on disk, oldest first. With
+    `network`, only checkpoints of that network count for JOB:last and JOB:all. A path that the registry does not know
+    gives that path alone. Raises NotFound for what is unknown, or has left the disk.
+    """
+    if reference.isdecimal():
+        return [_by_id(session, int(reference))]
+    if found := _OF_JOB.fullmatch(reference):
+        job, which = int(found[1]), found[2]
+        get_job(session, job)
+        if which == "all":
+            return _all(session, job, network)
+        best_one = _best(session, job) if which == "best" else None
+        return [best_one or _last(session, job, network)]
+    return [_by_path(session, reference)]
+
+
+def newest_of_job(session: Session, job: int) -> CheckpointFile | None:
+    """The newest checkpoint on disk that any attempt of the job has registered: where the next one goes on."""
+    row = session.scalars(_on_disk(job).order_by(Checkpoint.id.desc()).limit(1)).one_or_none()
+    return checkpoint_file(row) if row else None
+
+
+def _on_disk(job: int, network: str | None = None) -> Select[tuple[Checkpoint]]:
+    rows = select(Checkpoint).where(Checkpoint.job_id == job, Checkpoint.removed_at.is_(None))
+    return rows if network is None else rows.where(Checkpoint.network == network)
+
+
+def _by_id(session: Session, checkpoint_id: int) -> CheckpointFile:
+    row = get_checkpoint(session, checkpoint_id)
+    if row.removed_at is not None:
+        raise NotFound(
+            f"checkpoint {checkpoint_id} ({row.path}) has left the disk: only the newest of each stage are kept; "
+            f"name another, such as {row.job_id}:last"
+        )
+    return checkpoint_file(row)
+
+
+def _by_path(session: Session, path: str) -> CheckpointFile:
+    known = select(Checkpoint).where(Checkpoint.path == path, Checkpoint.removed_at.is_(None))
+    row = session.scalars(known.order_by(Checkpoint.id.desc()).limit(1)).one_or_none()
+    return checkpoint_file(row) if row else CheckpointFile(path)
+
+
+def _all(session: Session, job: int, network: str | None) -> list[CheckpointFile]:
+    rows = session.scalars(_on_disk(job, network).order_by(Checkpoint.id)).all()
+    if not rows:
+        raise _none_of(job, network)
+    return [checkpoint_file(row) for row in rows]
+
+
+def _last(session: Session, job: int, network: str | None) -> CheckpointFile:
+    newest = _on_disk(job, network).order_by(Checkpoint.stage.desc(), Checkpoint.id.desc()).limit(1)
+    row = session.scalars(newest).one_or_none()
+    if row is None:
+        raise _none_of(job, network)
+    return checkpoint_file(row)
+
+
+def _best(session: Session, job: int) -> CheckpointFile | None:
+    try:
+        row = best(session, "mean_iou", job=job).rows[0]
+    except NotFound:
+        return None
+    return _by_id(session, row.checkpoint) if row.checkpoint is not None else CheckpointFile(row.path)
+
+
+def _none_of(job: int, network: str | None) -> NotFound:
+    kind = f"{network} checkpoint" if network else "checkpoint"
+    return NotFound(f"job {job} has no {kind} on disk: 'erfnet-jobs checkpoints list --job {job}' lists what it had")

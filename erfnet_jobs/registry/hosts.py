@@ -1,0 +1,219 @@
+"""Hosts and their devices: registering, beating, and what is free on them."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import CursorResult, select, update
+from sqlalchemy.orm import Session
+
+from erfnet_jobs.errors import NotFound, UsageError
+from erfnet_jobs.jobs import PartState
+from erfnet_jobs.registry.events import Actor, now, record_event
+from erfnet_jobs.registry.tables import Device, Host, Placement
+
+HEALTHY = "ok"
+
+
+@dataclass(frozen=True)
+class FoundDevice:
+    """A device as its host found it. `health` is 'ok', or what is wrong with it."""
+
+    id: int
+    kind: str
+    name: str
+    generation: str | None = None
+    health: str = HEALTHY
+
+
+@dataclass(frozen=True)
+class DeviceSummary:
+    """A device, and the job that holds it (None: none does)."""
+
+    id: int
+    kind: str
+    name: str
+    generation: str | None
+    health: str
+    present: bool
+    cordoned: str | None
+    job: int | None
+
+    @property
+    def usable(self) -> bool:
+        """Whether a job may have it at all."""
+        return self.present and self.health == HEALTHY and self.cordoned is None
+
+
+@dataclass(frozen=True)
+class HostSummary:
+    """A host with its devices by id. `stopped_at`: its worker was ended in order; `seen_at`: its newest beat."""
+
+    name: str
+    address: str
+    storage_id: str
+    version: str
+    instance: str
+    drained: bool
+    beat: int
+    registered_at: datetime
+    seen_at: datetime
+    stopped_at: datetime | None
+    devices: tuple[DeviceSummary, ...] = field(default=())
+
+    @property
+    def usable(self) -> frozenset[int]:
+        """Devices that are there, in health and not cordoned."""
+        return frozenset(device.id for device in self.devices if device.usable)
+
+    @property
+    def free(self) -> frozenset[int]:
+        """Usable devices that no attempt holds."""
+        return frozenset(device.id for device in self.devices if device.usable and device.job is None)
+
+
+def list_hosts(session: Session, *, with_stopped: bool = True) -> list[HostSummary]:
+    """All registered hosts by name, with their devices and who holds them."""
+    held = _held(session)
+    devices: dict[str, list[DeviceSummary]] = {}
+    for row in session.scalars(select(Device).order_by(Device.host_name, Device.id)):
+        summary = DeviceSummary(
+            id=row.id,
+            kind=row.kind,
+            name=row.name,
+            generation=row.generation,
+            health=row.health,
+            present=row.present,
+            cordoned=row.cordoned,
+            job=held.get((row.host_name, row.id)),
+        )
+        devices.setdefault(row.host_name, []).append(summary)
+    hosts = select(Host).order_by(Host.name)
+    if not with_stopped:
+        hosts = hosts.where(Host.stopped_at.is_(None))
+    return [_summary(host, devices.get(host.name, [])) for host in session.scalars(hosts)]
+
+
+def get_host(session: Session, name: str) -> HostSummary:
+    """One host; raises NotFound."""
+    found = next((host for host in list_hosts(session) if host.name == name), None)
+    if found is None:
+        raise _unknown(name)
+    return found
+
+
+def register_host(
+    session: Session,
+    *,
+    name: str,
+    address: str,
+    storage_id: str,
+    version: str,
+    instance: str,
+    devices: Iterable[FoundDevice],
+) -> None:
+    """Make or renew the host of a worker that starts, and its devices; those that it no longer has are not present.
+
+    Cordons and a drained host stay so. Raises UsageError for a second host in SQLite, which serves one machine only.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        _refuse_second_host(session, name)
+    at = now(session)
+    host = session.get(Host, name)
+    if host is None:
+        host = Host(name=name, registered_at=at)
+        session.add(host)
+    host.address, host.storage_id, host.version, host.instance = address, storage_id, version, instance
+    host.seen_at, host.stopped_at = at, None
+    host.beat = (host.beat or 0) + 1
+    session.flush()
+    _renew_devices(session, name, devices)
+    record_event(session, "host up", f"worker {version} at {address}", host=name)
+
+
+def _refuse_second_host(session: Session, name: str) -> None:
+    others = session.scalars(select(Host.name).where(Host.name != name)).all()
+    if others:
+        raise UsageError(
+            f"this registry is a SQLite file and belongs to host {others[0]!r}; this worker would be host {name!r}: "
+            f"set ERFNET_JOBS_HOST_NAME={others[0]} if this is the same machine, "
+            "or ERFNET_JOBS_DATABASE_URL to a postgresql+psycopg:// URL for several machines"
+        )
+
+
+def _renew_devices(session: Session, host: str, devices: Iterable[FoundDevice]) -> None:
+    session.execute(update(Device).where(Device.host_name == host).values(present=False))
+    session.expire_all()
+    for found in devices:
+        device = session.get(Device, (host, found.id))
+        if device is None:
+            device = Device(host_name=host, id=found.id)
+            session.add(device)
+        device.kind, device.name, device.generation = found.kind, found.name, found.generation
+        device.health, device.present = found.health, True
+
+
+def beat_host(session: Session, name: str, instance: str) -> bool:
+    """Increment the pulse of a worker; False where another run of a worker has taken the host over."""
+    beaten = session.execute(
+        update(Host)
+        .where(Host.name == name, Host.instance == instance)
+        .values(beat=Host.beat + 1, seen_at=now(session), stopped_at=None)
+    )
+    return isinstance(beaten, CursorResult) and beaten.rowcount == 1
+
+
+def stop_host(session: Session, name: str, instance: str) -> None:
+    """The worker ends in order: nothing new is placed on its host."""
+    stopped = session.execute(
+        update(Host).where(Host.name == name, Host.instance == instance).values(stopped_at=now(session))
+    )
+    if isinstance(stopped, CursorResult) and stopped.rowcount:
+        record_event(session, "host down", "its worker ended in order", host=name)
+
+
+def set_drained(session: Session, name: str, drained: bool, actor: Actor) -> None:
+    """Keep new jobs from a host, or let them in again. Raises NotFound."""
+    host = session.get(Host, name)
+    if host is None:
+        raise _unknown(name)
+    if host.drained != drained:
+        host.drained = drained
+        record_event(session, "host drained" if drained else "host undrained", "by a user", host=name, actor=actor)
+
+
+def cordon(session: Session, host: str, devices: Sequence[int], reason: str | None) -> None:
+    """Keep jobs from devices, for `reason`; None lets them in again."""
+    session.execute(update(Device).where(Device.host_name == host, Device.id.in_(devices)).values(cordoned=reason))
+    ids = ", ".join(map(str, devices))
+    text = f"devices {ids}: {reason}" if reason else f"devices {ids}"
+    record_event(session, "cordoned" if reason else "uncordoned", text, host=host)
+
+
+def _held(session: Session) -> dict[tuple[str, int], int]:
+    """The job that holds each device: all placements that have not ended hold theirs."""
+    held = select(Placement.host_name, Placement.devices, Placement.job_id).where(
+        Placement.state.in_([PartState.ASSIGNED, PartState.STARTING, PartState.RUNNING])
+    )
+    return {(host, device): job for host, devices, job in session.execute(held) for device in json.loads(devices)}
+
+
+def _summary(host: Host, devices: Iterable[DeviceSummary]) -> HostSummary:
+    return HostSummary(
+        name=host.name,
+        address=host.address,
+        storage_id=host.storage_id,
+        version=host.version,
+        instance=host.instance,
+        drained=host.drained,
+        beat=host.beat,
+        registered_at=host.registered_at,
+        seen_at=host.seen_at,
+        stopped_at=host.stopped_at,
+        devices=tuple(devices),
+    )
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"host {name!r} is unknown to this registry: 'erfnet-jobs hosts' lists the hosts")
