@@ -1,13 +1,15 @@
 """`wait`: until jobs have ended; the exit code is the job's."""
 
-import shutil
-import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
-from erfnet_jobs.cli.output import Document, duration, number, percent, print_json, shorten
+from erfnet_jobs.cli.output import Document, duration, number, percent, print_json
 from erfnet_jobs.cli.session import Session
+
+if TYPE_CHECKING:
+    from erfnet_jobs.cli.live import LiveLine
 
 # As timeout(1) has it.
 TIMED_OUT = 124
@@ -33,37 +35,9 @@ def progress_text(job: Document) -> str:
     return ", ".join(parts)
 
 
-class ProgressLine:
-    """One line that is written over on a terminal; elsewhere a line each `every` seconds, or when the state changes."""
-
-    def __init__(self, every: float = 10.0) -> None:
-        self._live = sys.stderr.isatty()
-        self._every = every
-        self._shown_at = 0.0
-        self._state: object = None
-
-    def show(self, job: Document) -> None:
-        """Show how far the job is."""
-        if self._live:
-            self._write_over(progress_text(job))
-        elif self._due(job):
-            click.echo(progress_text(job), err=True)
-
-    def clear(self) -> None:
-        """Leave an empty line for what comes next."""
-        if self._live:
-            click.echo("\r\033[K", err=True, nl=False)
-
-    def _write_over(self, text: str) -> None:
-        columns = shutil.get_terminal_size().columns
-        click.echo("\r\033[K" + shorten(text, columns - 1), err=True, nl=False)
-
-    def _due(self, job: Document) -> bool:
-        state, now = (job["id"], job["state"]), time.monotonic()
-        if state == self._state and now - self._shown_at < self._every:
-            return False
-        self._state, self._shown_at = state, now
-        return True
+def show_job(line: "LiveLine", job: Document) -> None:
+    """Show how far a job is."""
+    line.show(progress_text(job), (job["id"], job["state"], job["stage"], job["epoch"]))
 
 
 def ended_text(job: Document) -> str:
@@ -83,9 +57,11 @@ def wait(ctx: click.Context, jobs: tuple[int, ...], timeout: float | None, as_js
     The exit code is 0 if all succeeded, 9 if one failed or was skipped, 10 if one was cancelled.
     """
     session: Session = ctx.obj
-    line = ProgressLine()
+    from erfnet_jobs.cli.live import LiveLine
+
+    line = LiveLine()
     ended = [_ended(session, job, timeout, line) for job in jobs]
-    line.clear()
+    line.end()
     if as_json:
         print_json(ended)
     else:
@@ -93,7 +69,7 @@ def wait(ctx: click.Context, jobs: tuple[int, ...], timeout: float | None, as_js
     ctx.exit(_exit_code(ended))
 
 
-def _ended(session: Session, job_id: int, timeout: float | None, line: ProgressLine) -> Document:
+def _ended(session: Session, job_id: int, timeout: float | None, line: "LiveLine") -> Document:
     from erfnet_jobs.errors import RegistryUnreachable
 
     session.client.job(job_id)
@@ -101,12 +77,12 @@ def _ended(session: Session, job_id: int, timeout: float | None, line: ProgressL
     while True:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
-            return session.client.wait(job_id, left, line.show)
+            return session.client.wait(job_id, left, lambda job: show_job(line, job))
         except RegistryUnreachable as error:
             # A registry that was there and is away for a while ends no training, and so no waiting either.
             if left is not None and left <= 0:
                 raise
-            line.clear()
+            line.end()
             click.echo(f"warning: {error}; waiting for it", err=True)
             time.sleep(5)
 

@@ -35,13 +35,20 @@ def check_followers(request: Request, evaluate: bool, then: Sequence[JobKind]) -
         )
     if unknown := [kind for kind in then if kind not in FOLLOWERS]:
         raise UsageError(f"--then {','.join(unknown)}: give some of {', '.join(FOLLOWERS)}")
-    if JobKind.INFER in then and Path(spec.data).is_file():
-        raise UsageError(f"--then infer needs pictures, and {spec.data} is a file: give --data a dataset folder")
-    if evaluate and Path(spec.data).is_file():
+    if not is_mindrecord(Path(spec.data)):
+        return
+    if JobKind.INFER in then:
+        raise UsageError(f"--then infer needs pictures, and {spec.data} is a MindRecord: give --data a dataset folder")
+    if evaluate:
         raise UsageError(
-            f"{spec.data} is one split, and the evaluation after a training needs another: add --no-eval, and "
-            "evaluate with 'erfnet-jobs submit eval', or give --data a dataset folder"
+            f"{spec.data} is a MindRecord of one split, and the evaluation after a training needs another: add "
+            "--no-eval and use 'erfnet-jobs submit eval' then, or give --data a dataset folder"
         )
+
+
+def is_mindrecord(path: Path) -> bool:
+    """Whether a path is a MindRecord that `data build` made: a folder that holds its description."""
+    return (path / "meta.json").is_file()
 
 
 def follow_ups(request: Request, job: int | str, evaluate: bool, then: Sequence[JobKind]) -> Iterator[Request]:

@@ -20,14 +20,26 @@ class Identity:
     start: int
 
 
-def start_of(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot; None where there is none, or only its zombie."""
+def _stat(pid: int) -> list[str]:
+    """The fields of proc(5)'s `stat` from the state on; none where there is no process, or only its zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return None
+        return []
     fields = stat[stat.rindex(")") + 2 :].split()
-    return None if fields[0] in "ZX" else int(fields[19])
+    return [] if fields[0] in "ZX" else fields
+
+
+def start_of(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot; None where there is none."""
+    fields = _stat(pid)
+    return int(fields[19]) if fields else None
+
+
+def parent_of(pid: int) -> int | None:
+    """The process that started it, or took it over; None where there is none."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields else None
 
 
 def command_of(pid: int) -> str:

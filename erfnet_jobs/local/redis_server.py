@@ -9,10 +9,11 @@ import socket
 import struct
 from pathlib import Path
 
-from erfnet_jobs.errors import BrokerUnreachable, MissingDependency
+from erfnet_jobs.errors import BrokerUnreachable, MissingDependency, UsageError
 from erfnet_jobs.local.deadline import wait_until
+from erfnet_jobs.local.marks import server_environment
 from erfnet_jobs.local.processes import Identity, identify, last_lines, start_daemon, stop
-from erfnet_jobs.settings import Settings
+from erfnet_jobs.settings import MAX_SOCKET_PATH, Settings
 
 WORD = "redis-server"
 START_SECONDS = 20.0
@@ -73,6 +74,7 @@ def start_redis(settings: Settings) -> Identity:
     if running := running_redis(settings):
         _wait_for_answer(settings)
         return running
+    _check_socket_path(settings)
     log = log_path(settings)
     options = {
         "port": "0",
@@ -85,16 +87,20 @@ def start_redis(settings: Settings) -> Identity:
         "loglevel": "notice",
     }
     command = [find_redis_server(), *(word for name, value in options.items() for word in (f"--{name}", value))]
-    with_process = start_daemon(command, log, os.environ)
-    wait_until(
-        lambda: answers(settings) or with_process.poll() is not None,
-        START_SECONDS,
-    )
+    process = start_daemon(command, log, server_environment(settings))
+    wait_until(lambda: answers(settings) or process.poll() is not None, START_SECONDS)
     running = running_redis(settings)
     if running is None or not answers(settings):
-        with_process.kill()
+        process.kill()
         raise BrokerUnreachable(f"redis-server did not come up; the end of {log}:\n{last_lines(log, 8)}")
     return running
+
+
+def _check_socket_path(settings: Settings) -> None:
+    if len(os.fsencode(settings.redis_socket)) > MAX_SOCKET_PATH:
+        raise UsageError(
+            f"{settings.redis_socket} is too long for a socket ({MAX_SOCKET_PATH} bytes): use a shorter --home"
+        )
 
 
 def _wait_for_answer(settings: Settings) -> None:
