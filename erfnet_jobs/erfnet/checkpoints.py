@@ -5,7 +5,6 @@ MindSpore writes beside the final place first, but removes the old file before i
 is compared name by name and shape by shape.
 """
 
-import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from erfnet_jobs.erfnet.stages import network_of_name
 from erfnet_jobs.errors import BadCheckpoint
-from erfnet_jobs.files import sha256_of, sync_folder
+from erfnet_jobs.files import sha256_of, sync_file, sync_folder
 
 ADAM_PREFIX = "adam."
 ENCODER_PREFIX = "encoder."
@@ -61,7 +60,7 @@ def save(path: Path, parameters: Iterable[Parameter], position: Position) -> Wri
         temporary = Path(folder, path.name)
         mindspore.save_checkpoint(entries, str(temporary), append_dict=dict(vars(position)))
         temporary.chmod(0o644)
-        _sync(temporary)
+        sync_file(temporary)
         written = Written(sha256_of(temporary), temporary.stat().st_size)
         temporary.replace(path)
     sync_folder(path.parent)
@@ -140,11 +139,3 @@ def _array(path: Path, name: str, value: object) -> NDArray[np.float32]:
     if array.dtype != np.float32:
         raise BadCheckpoint(f"{path} holds {name} as {array.dtype}, not float32: name a checkpoint of this program")
     return array
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

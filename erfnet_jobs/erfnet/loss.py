@@ -29,9 +29,13 @@ class WeightedLoss(nn.Cell):
         self.class_weights = Tensor(np.asarray(class_weights, np.float32))
 
     def construct(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.network(images)
-        loss = ops.cross_entropy(logits, labels, weight=self.class_weights, reduction="sum")
-        return loss, ops.gather(self.class_weights, labels, 0).sum()
+        return weighted_sums(self.network(images), labels, self.class_weights)
+
+
+def weighted_sums(logits: Tensor, labels: Tensor, class_weights: Tensor) -> tuple[Tensor, Tensor]:
+    """(sum of w[y] * ce, sum of w[y]) over all pixels: logits N x C x h x w, labels N x h x w, weights C."""
+    loss = ops.cross_entropy(logits, labels, weight=class_weights, reduction="sum")
+    return loss, ops.gather(class_weights, labels, 0).sum()
 
 
 def check_finite(loss: float, stage: int, epoch: int, step: int, lr: float) -> None:

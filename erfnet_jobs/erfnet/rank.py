@@ -83,7 +83,11 @@ def _work(plan: Plan, environment: RankEnvironment, writer: ReportWriter) -> Non
 
 def _versions() -> dict[str, str]:
     names = ("mindspore", "numpy", "pillow")
-    return {"erfnet-jobs": __version__, "python": sys.version.split()[0], **{name: metadata.version(name) for name in names}}
+    return {
+        "erfnet-jobs": __version__,
+        "python": sys.version.split()[0],
+        **{name: metadata.version(name) for name in names},
+    }
 
 
 def _fail(error: Exception, plan: Plan, writer: ReportWriter) -> int:

@@ -1,0 +1,141 @@
+"""Inference: pictures of what a checkpoint's network sees in a folder of images or in a split of a dataset."""
+
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+from PIL import Image
+
+from erfnet_jobs.erfnet.cityscapes import find_images, is_cityscapes, list_split
+from erfnet_jobs.erfnet.inference import inference_network, network_name, only_input, use_weights
+from erfnet_jobs.erfnet.labels import colourize
+from erfnet_jobs.erfnet.overlay import Pixels, Seen, overlay, sheet, side_by_side
+from erfnet_jobs.erfnet.pictures import check_same_size, load_image, load_label
+from erfnet_jobs.erfnet.prefetch import prefetch
+from erfnet_jobs.erfnet.transforms import Size, prepare_image
+from erfnet_jobs.errors import BadData, UsageError
+from erfnet_jobs.files import sha256_of, write_atomically
+from erfnet_jobs.jobs import InferSpec
+from erfnet_jobs.plan import Plan
+from erfnet_jobs.reports import ArtifactWritten, Phase, Progress, Report
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+PREVIEW_NAME = "preview.png"
+PREVIEW_ROWS = 4
+# So many pictures are reported one by one; all are in the folder.
+REPORTED = 20
+
+
+@dataclass(frozen=True)
+class _Picture:
+    name: str
+    image: Path
+    label: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    name: str
+    image: Pixels
+    truth: Pixels | None
+
+
+class Segmenter(nn.Cell):
+    """float32 images 1 x 3 x H x W -> train ids 1 x h x w."""
+
+    def __init__(self, network: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = network
+
+    def construct(self, images: Tensor) -> Tensor:
+        return ops.argmax(self.network(images), 1)
+
+
+def infer(plan: Plan, write: Callable[[Report], None]) -> None:
+    """Segment the spec's pictures and write them; raises BadData, BadCheckpoint, UsageError and OSError."""
+    spec = plan.spec
+    if not isinstance(spec, InferSpec):
+        raise UsageError(f"an inference needs an infer spec, not one of {spec.kind}")
+    pictures = _find(Path(spec.images), spec.split)[: spec.limit]
+    folder = _folder(Path(spec.output) if spec.output else Path(plan.run_dir, "pictures"))
+    checkpoint = only_input(plan)
+    name = network_name(checkpoint)
+    network = inference_network(name)
+    use_weights(network, name, checkpoint)
+    segmenter = Segmenter(network)
+    segmenter.set_train(False)
+    preview: list[Seen] = []
+    write(Phase("infer", 0, len(pictures)))
+    with prefetch(_load, pictures) as loaded:
+        for number, picture in enumerate(loaded, 1):
+            seen = Seen(picture.name, picture.image, _segment(segmenter, picture.image, spec.size), picture.truth)
+            best = _save(folder, seen)
+            if number <= REPORTED:
+                write(_artifact(best, checkpoint.id))
+            if number <= PREVIEW_ROWS:
+                preview.append(seen)
+            write(Progress(fraction=number / len(pictures), step=number, steps=len(pictures)))
+    _write_png(folder / PREVIEW_NAME, sheet(preview))
+    write(_artifact(folder / PREVIEW_NAME, checkpoint.id))
+
+
+def _segment(segmenter: nn.Cell, image: Pixels, size: Size) -> Pixels:
+    """The train ids of a picture, as large as it is (nearest)."""
+    prediction = segmenter(Tensor(prepare_image(image, size)[None])).asnumpy()[0].astype(np.uint8)
+    height, width = image.shape[:2]
+    return np.asarray(Image.fromarray(prediction).resize((width, height), Image.Resampling.NEAREST))
+
+
+def _find(images: Path, split: str) -> Sequence[_Picture]:
+    if is_cityscapes(images):
+        labels = {pair.name: pair.label for pair in list_split(images, split).pairs}
+        return [_Picture(name, image, labels.get(name)) for name, image in find_images(images, split)]
+    if not images.is_dir():
+        raise BadData(f"{images} is no folder: give one with pictures, or a dataset in Cityscapes' layout")
+    found = sorted(path for path in images.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        raise BadData(f"{images} has no pictures ({', '.join(SUFFIXES)}): give another folder")
+    stems = Counter(path.stem for path in found)
+    return [_Picture(path.stem if stems[path.stem] == 1 else path.name, path) for path in found]
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (PermissionError, FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{path} cannot be made ({error.strerror}): give another --output") from error
+    return path
+
+
+def _load(picture: _Picture) -> _Loaded:
+    image = load_image(picture.image)
+    truth = load_label(picture.label) if picture.label else None
+    if truth is not None:
+        check_same_size(image, truth, str(picture.image))
+    return _Loaded(picture.name, image, truth)
+
+
+def _save(folder: Path, seen: Seen) -> Path:
+    """Write a picture's files; gives the one to look at first."""
+    _write_png(folder / f"{seen.name}_prediction.png", Image.fromarray(colourize(seen.prediction)))
+    best = folder / f"{seen.name}_overlay.png"
+    _write_png(best, Image.fromarray(overlay(seen.image, seen.prediction)))
+    if seen.truth is not None:
+        best = folder / f"{seen.name}_triptych.png"
+        _write_png(best, side_by_side(seen))
+    return best
+
+
+def _write_png(path: Path, picture: Image.Image) -> None:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=3)
+    write_atomically(path, buffer.getvalue())
+
+
+def _artifact(path: Path, checkpoint_id: int | None) -> ArtifactWritten:
+    kind = path.stem.rpartition("_")[2]
+    return ArtifactWritten(kind, str(path), sha256_of(path), path.stat().st_size, checkpoint_id)
