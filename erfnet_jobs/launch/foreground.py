@@ -120,13 +120,18 @@ def disk_errors(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _noted_signals() -> Iterator[list[int]]:
-    """A list to which SIGINT, SIGTERM and SIGHUP are added instead of ending this process."""
+    """A list to which SIGINT, SIGTERM and SIGHUP are added instead of ending this process.
+
+    One that is ignored, as nohup and shells in the background do, stays so.
+    """
     came: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module calls it so
         came.append(number)
 
-    before = {number: signal.signal(number, note) for number in STOPPING}
+    before = {
+        number: signal.signal(number, note) for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield came
     finally:

@@ -15,8 +15,8 @@ class GangResult:
     """How the ranks of one host ended.
 
     `failed_rank` is the rank that failed first (None: no rank, or the scheduler); `exit_code` or `signal` is how it
-    ended, both None where it was ended by us. `error` is a class name of `erfnet_jobs.errors`, or of what a rank did not
-    expect; `message` stands on its own. `permanent`: another attempt cannot help. `last_lines` are of the log at
+    ended, both None where it was ended by us. `error` is a class name of `erfnet_jobs.errors`, or of what a rank did
+    not expect; `message` stands on its own. `permanent`: another attempt cannot help. `last_lines` are of the log at
     `log_path`. `left` are the ids of processes that could not be ended.
     """
 
