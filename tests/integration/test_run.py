@@ -39,9 +39,9 @@ class Shell:
         path.write_text(json.dumps(script))
         self.environ[SCRIPT] = str(path)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "erfnet_jobs", "run", *arguments],
+            [*prefix, sys.executable, "-m", "erfnet_jobs", "run", *arguments],
             cwd=ROOT,
             env=self.environ,
             stdout=subprocess.PIPE,
@@ -131,6 +131,17 @@ def test_a_signal_ends_all_of_it(shell: Shell, number: signal.Signals) -> None:
     assert number.name in error
     assert "Traceback" not in error
     assert shell.processes() == []
+
+
+def test_nohup_outlives_its_terminal(shell: Shell) -> None:
+    ready, go = shell.folder / "ready", shell.folder / "go"
+    shell.script({"default": [["touch", str(ready)], ["wait_for", str(go)], ["done"]]})
+    process = shell.start("train", "--data", str(shell.data), prefix=("nohup",))
+    eventually(ready.exists, "the rank is busy")
+    process.send_signal(signal.SIGHUP)
+    go.touch()
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
 
 
 def test_a_killed_run_leaves_no_rank(shell: Shell) -> None:
