@@ -50,13 +50,21 @@ class _Bar:
 class _Lines:
     def __init__(self, what: str) -> None:
         self._what = what
-        self._started = self._shown = time.monotonic()
+        self._shown = time.monotonic()
+        self._first: tuple[int, float] | None = None
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
+        # Counted from the first thing that was done: what comes before it (imports, opening files) comes once.
+        if done and self._first is None:
+            self._first = done, now
         if now - self._shown < _SECONDS_BETWEEN_LINES and done < total:
             return
         self._shown = now
-        left = (now - self._started) / done * (total - done) if done else None
-        eta = f", about {left:.0f} s left" if left and done < total else ""
-        click.echo(f"{self._what}: {done} of {total}{eta}", err=True)
+        click.echo(f"{self._what}: {done} of {total}{self._eta(done, total, now)}", err=True)
+
+    def _eta(self, done: int, total: int, now: float) -> str:
+        if self._first is None or not self._first[0] < done < total:
+            return ""
+        since, started = self._first
+        return f", about {(now - started) / (done - since) * (total - done):.0f} s left"

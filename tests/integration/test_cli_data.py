@@ -1,7 +1,10 @@
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -107,3 +110,43 @@ def test_help_of_each_command(tmp_path: Path) -> None:
     assert all(name in run(tmp_path, "data", "--help").stdout for name in ("scenes", "check", "build"))
     for name in ("scenes", "check", "build"):
         assert f"data {name} [OPTIONS]" in run(tmp_path, "data", name, "--help").stdout
+
+
+def _ended(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("only_the_command", [False, True], ids=["ctrl-c", "sigint"])
+def test_an_interrupted_run_leaves_no_file_and_no_process(tmp_path: Path, only_the_command: bool) -> None:
+    program = "from erfnet_jobs.cli import main; main()"
+    words = ("data", "scenes", str(tmp_path / "out"), "--train", "4000", "--size", "64x128", "--workers", "2")
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    deadline = time.monotonic() + 60
+    try:
+        while not any(tmp_path.glob(".out.*.making/gtFine/train/*/*.png")):
+            assert time.monotonic() < deadline
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"it ended with {process.wait(0.05)}")
+        if only_the_command:
+            process.send_signal(signal.SIGINT)
+        else:
+            os.killpg(process.pid, signal.SIGINT)
+        told = process.communicate(timeout=30)[1]
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert list(tmp_path.iterdir()) == []
+    assert _ended(process.pid)
