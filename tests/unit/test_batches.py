@@ -1,0 +1,62 @@
+import numpy as np
+
+from erfnet_jobs.erfnet.batches import BatchPlan, stage_batches
+from erfnet_jobs.erfnet.samples import Sample
+from erfnet_jobs.erfnet.stages import STAGES, StageRun
+
+
+def rows(count):
+    chance = np.random.default_rng(0)
+    return [
+        Sample(pixels(chance, 256, (64, 64, 3)), pixels(chance, 20, (64, 64)), str(number)) for number in range(count)
+    ]
+
+
+def pixels(chance, values, shape):
+    return chance.integers(0, values, shape, np.uint8)
+
+
+def batches(samples, rank=0, ranks=1, batch_size=2, steps=2, done=0, scale=1):
+    plan = BatchPlan(
+        rows=samples, size=(64, 64), scale=scale, batch_size=batch_size, steps=steps, seed=3, rank=rank, ranks=ranks
+    )
+    with stage_batches(plan, StageRun(STAGES[2], 3, done, 0, 3)) as loaded:
+        return list(loaded)
+
+
+def test_shapes_and_number():
+    found = batches(rows(5), scale=8)
+
+    assert len(found) == 6
+    assert found[0].images.shape == (2, 3, 64, 64)
+    assert found[0].labels.shape == (2, 8, 8)
+
+
+def test_a_rerun_is_the_same_and_a_resumed_run_its_end():
+    samples = rows(4)
+    first, again, resumed = batches(samples), batches(samples), batches(samples, done=2)
+
+    assert all((one.images == two.images).all() for one, two in zip(first, again, strict=True))
+    assert all((one.images == two.images).all() for one, two in zip(first[4:], resumed, strict=True))
+
+
+def test_epochs_and_ranks_differ():
+    samples = rows(8)
+    mine, other = (batches(samples, rank=rank, ranks=2) for rank in (0, 1))
+
+    assert (mine[0].images != other[0].images).any()
+    assert (mine[0].images != mine[2].images).any()
+
+
+def test_two_ranks_see_what_one_rank_with_twice_the_batch_sees():
+    samples = rows(8)
+    alone = batches(samples, batch_size=4)
+    shared = [batches(samples, rank=rank, ranks=2) for rank in (0, 1)]
+
+    for step, whole in enumerate(alone):
+        assert (np.concatenate([part[step].images for part in shared]) == whole.images).all()
+        assert (np.concatenate([part[step].labels for part in shared]) == whole.labels).all()
+
+
+def test_images_repeat_where_there_are_fewer_than_a_batch():
+    assert batches(rows(1), batch_size=4, steps=1)[0].images.shape[0] == 4

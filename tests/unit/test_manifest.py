@@ -1,0 +1,81 @@
+import json
+
+import pytest
+
+from erfnet_jobs.erfnet.manifest import MANIFEST_NAME, Entry, Manifest, check_hash
+from erfnet_jobs.errors import BadCheckpoint
+from erfnet_jobs.files import sha256_of
+
+
+def put(folder, stage, epoch, content=b"weights"):
+    name = f"ERFNet_stage{stage}-{epoch}_10.ckpt"
+    (folder / name).write_bytes(content)
+    return Entry("erfnet", stage, epoch, 10, name, sha256_of(folder / name), len(content))
+
+
+def test_what_was_added_is_on_disk(tmp_path):
+    manifest = Manifest(tmp_path / "checkpoints")
+    manifest.add(put(manifest.folder, 3, 1))
+
+    assert Manifest(manifest.folder).entries == manifest.entries
+    assert Manifest(manifest.folder).newest(3).epoch == 1
+    assert Manifest(manifest.folder).newest(4) is None
+
+
+def test_pruning_keeps_the_newest_of_its_stage(tmp_path):
+    manifest = Manifest(tmp_path)
+    for stage in (3, 4):
+        for epoch in (1, 2, 10):
+            manifest.add(put(tmp_path, stage, epoch))
+
+    removed = manifest.prune(3, 2)
+
+    assert [entry.epoch for entry in removed] == [1]
+    assert sorted(path.name for path in tmp_path.glob("*stage3*")) == [
+        "ERFNet_stage3-10_10.ckpt",
+        "ERFNet_stage3-2_10.ckpt",
+    ]
+    assert len(list(tmp_path.glob("*stage4*"))) == 3
+    assert manifest.prune(3, 5) == []
+
+
+def test_an_epoch_written_again_replaces_the_older(tmp_path):
+    manifest = Manifest(tmp_path)
+    manifest.add(put(tmp_path, 3, 1))
+    manifest.add(put(tmp_path, 3, 1, b"other weights"))
+
+    assert [entry.size for entry in manifest.entries] == [len(b"other weights")]
+
+
+def test_adopting_takes_the_file_in(tmp_path):
+    earlier = tmp_path / "1"
+    earlier.mkdir()
+    entry = put(earlier, 2, 5)
+    manifest = Manifest(tmp_path / "2")
+
+    manifest.adopt(earlier / entry.file, entry)
+    manifest.adopt(earlier / entry.file, entry)
+
+    assert (manifest.folder / entry.file).read_bytes() == b"weights"
+    assert manifest.newest(2) == entry
+    assert (earlier / entry.file).exists()
+
+
+def test_a_changed_file_is_refused(tmp_path):
+    entry = put(tmp_path, 1, 1)
+    path = tmp_path / entry.file
+    check_hash(path, entry.sha256)
+    path.write_bytes(b"changed")
+
+    with pytest.raises(BadCheckpoint, match="has changed since it was recorded"):
+        check_hash(path, entry.sha256)
+    with pytest.raises(BadCheckpoint, match="cannot be read"):
+        check_hash(tmp_path / "absent.ckpt", None)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"version": 1}', json.dumps({"version": 9, "checkpoints": []})])
+def test_a_damaged_manifest_is_told(tmp_path, content):
+    (tmp_path / MANIFEST_NAME).write_text(content)
+
+    with pytest.raises(BadCheckpoint, match=MANIFEST_NAME):
+        Manifest(tmp_path)

@@ -1,0 +1,79 @@
+import pytest
+
+from erfnet_jobs.erfnet.manifest import Manifest
+from erfnet_jobs.erfnet.origin import adopt_resumed, origin_of, resumed_position
+from erfnet_jobs.erfnet.stages import stage_runs
+from erfnet_jobs.errors import BadCheckpoint
+from erfnet_jobs.files import sha256_of
+from erfnet_jobs.jobs import JobKind, TrainSpec
+from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
+
+SPEC = TrainSpec(data="/data", epochs=(2, 2, 2, 2))
+
+
+def plan(folder, spec=SPEC, **more):
+    place = RankPlace(0, "host", 0, 0)
+    return Plan(JobKind.TRAIN, spec, str(folder / "2"), str(folder), (place,), **more)
+
+
+def earlier_checkpoint(folder, stage, epoch, name="Encoder"):
+    path = folder / f"{name}_stage{stage}-{epoch}_10.ckpt"
+    path.write_bytes(f"{name} {stage} {epoch}".encode())
+    network = name.lower()
+    return CheckpointFile(str(path), network, sha256_of(path), 7, stage, epoch, 10)
+
+
+def runs_after(resume):
+    return stage_runs(SPEC, *resumed_position(resume))
+
+
+def test_stage_one_starts_from_nothing(tmp_path):
+    assert origin_of(stage_runs(SPEC)[0], plan(tmp_path), Manifest(tmp_path / "2" / "checkpoints")) is None
+
+
+@pytest.mark.parametrize(("stage", "epoch", "same"), [(1, 1, True), (1, 2, True), (2, 1, True), (2, 2, False)])
+def test_a_resumed_attempt_goes_on_from_the_adopted_checkpoint(tmp_path, stage, epoch, same):
+    resume = earlier_checkpoint(tmp_path, stage, epoch)
+    resumed = plan(tmp_path, resume=resume)
+    manifest = Manifest(resumed.checkpoint_dir)
+    adopt_resumed(resumed, manifest)
+
+    origin = origin_of(runs_after(resume)[0], resumed, manifest)
+
+    assert origin.path.parent == resumed.checkpoint_dir
+    assert origin.sha256 == resume.sha256
+    assert (origin.same_network, origin.continues) == (same, same)
+
+
+def test_a_stage_without_the_stage_before_is_refused(tmp_path):
+    manifest = Manifest(tmp_path / "2" / "checkpoints")
+
+    with pytest.raises(BadCheckpoint, match="stage 3 starts from the last checkpoint of stage 2"):
+        origin_of(stage_runs(SPEC)[2], plan(tmp_path), manifest)
+
+
+def test_a_changed_checkpoint_is_not_adopted(tmp_path):
+    resume = earlier_checkpoint(tmp_path, 1, 1)
+    (tmp_path / "Encoder_stage1-1_10.ckpt").write_bytes(b"changed")
+    resumed = plan(tmp_path, resume=resume)
+
+    with pytest.raises(BadCheckpoint, match="changed"):
+        adopt_resumed(resumed, Manifest(resumed.checkpoint_dir))
+
+
+@pytest.mark.parametrize(("stage", "same"), [(2, True), (3, False), (4, True)])
+def test_a_first_stage_starts_from_what_the_user_named(tmp_path, stage, same):
+    given = CheckpointFile("/mine.ckpt")
+    spec = TrainSpec(data="/data", stages=(stage,), checkpoint="/mine.ckpt")
+    started = plan(tmp_path, spec, inputs=(given,))
+
+    origin = origin_of(stage_runs(spec)[0], started, Manifest(started.checkpoint_dir))
+
+    assert str(origin.path) == "/mine.ckpt"
+    assert (origin.same_network, origin.continues) == (same, False)
+
+
+def test_a_position_that_is_not_known_cannot_be_resumed():
+    assert resumed_position(None) == (0, 0)
+    with pytest.raises(BadCheckpoint, match="cannot be resumed"):
+        resumed_position(CheckpointFile("/mine.ckpt"))
