@@ -17,7 +17,7 @@ from erfnet_jobs.cli.status import job_table
 from erfnet_jobs.cli.wait import show_job
 from erfnet_jobs.client import Client
 from erfnet_jobs.erfnet.scenes import Scenes, make_scenes
-from erfnet_jobs.errors import ErfnetJobsError, JobFailed
+from erfnet_jobs.errors import ErfnetJobsError, JobFailed, RegistryNotMigrated
 from erfnet_jobs.jobs import TERMINAL, JobKind, JobState, Request, TrainSpec
 from erfnet_jobs.local.down import Running, take_down
 from erfnet_jobs.local.marks import marked_processes
@@ -182,25 +182,29 @@ def _judgement(value: float) -> str | None:
     return f"the network learned too little: mean IoU {value:.3f}, where {told}"
 
 
-def cancel_all(client: Client) -> None:
-    """Cancel every job of the demo's registry that goes on, also those that an interrupted demo left in the queue."""
-    if going := client.jobs(1000, [state for state in JobState if state not in TERMINAL]):
-        client.cancel([job["id"] for job in going])
+def _going(client: Client) -> list[int]:
+    """The jobs of the demo's registry that have not ended; none where there is no registry yet."""
+    try:
+        return [job["id"] for job in client.jobs(1000, [state for state in JobState if state not in TERMINAL])]
+    except RegistryNotMigrated:
+        return []
 
 
 def end_leftovers(settings: Settings) -> None:
     """End what a demo left that was killed, so that its jobs do not hold the devices."""
-    if not marked_processes(settings.home):
-        return
-    click.echo("Ending what an earlier demo left running")
-    end_all(settings)
+    with Client(settings, warn=_nothing) as client:
+        going = _going(client)
+    if going or marked_processes(settings.home):
+        click.echo("Ending what an earlier demo left")
+        end_all(settings)
 
 
 def end_all(settings: Settings) -> None:
-    """Cancel all jobs, stop worker and Redis; returns when no process is left."""
+    """Cancel all jobs of the demo, stop worker and Redis; returns when no process is left."""
     try:
         with Client(settings, warn=_nothing) as client:
-            cancel_all(client)
+            if going := _going(client):
+                client.cancel(going)
     except ErfnetJobsError as error:
         warn(f"the demo's jobs could not be cancelled ({error}); their processes are killed")
     take_down(settings, Running.CANCEL, _nothing)

@@ -117,7 +117,8 @@ def _told(error: Exception, as_json: bool) -> int:
     return 1
 
 
-def _run(args: Sequence[str]) -> int:
+def run_command(args: Sequence[str]) -> int:
+    """Run the command; its exit code. Only with --debug does an exception come out of it."""
     as_json = "--json" in args
     try:
         code: Any = root.main(list(args), prog_name="erfnet-jobs", standalone_mode=False)
@@ -138,4 +139,4 @@ def _run(args: Sequence[str]) -> int:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command and end the process with its exit code."""
-    sys.exit(_run(sys.argv[1:] if args is None else args))
+    sys.exit(run_command(sys.argv[1:] if args is None else args))

@@ -1,4 +1,4 @@
-"""All processes that a home's servers started: worker, Redis, supervisors, ranks, known by a mark they inherit."""
+"""All processes that a home's worker started: itself, supervisors and ranks, known by a mark they inherit."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ def _has_mark(pid: int, mark: bytes) -> bool:
 
 
 def marked_processes(home: Path) -> list[Identity]:
-    """The living processes of this home's servers; never the one that asks."""
+    """The living processes of a home's worker, supervisors and ranks; never the one that asks."""
     mark = f"{MARK}={home}".encode()
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
     ours = [pid for pid in pids if pid != os.getpid() and _has_mark(pid, mark)]

@@ -120,11 +120,11 @@ def stop_within(identity: Identity, number: signal.Signals, patience: float) -> 
         os.close(descriptor)
 
 
-def last_lines(path: Path, count: int) -> str:
-    """The last lines of a text file; empty where it is not there."""
+def last_lines(path: Path, count: int, since: int = 0) -> str:
+    """The last lines of a text file, from byte `since` on; empty where it is not there."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 200 * count))
+            file.seek(max(since, path.stat().st_size - 300 * count))
             text = file.read().decode(errors="replace")
     except FileNotFoundError:
         return ""

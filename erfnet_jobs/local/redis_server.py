@@ -8,6 +8,7 @@ import shutil
 import socket
 import struct
 from pathlib import Path
+from subprocess import Popen
 
 from erfnet_jobs.errors import BrokerUnreachable, MissingDependency, UsageError
 from erfnet_jobs.local.deadline import wait_until
@@ -88,11 +89,20 @@ def start_redis(settings: Settings) -> Identity:
     }
     command = [find_redis_server(), *(word for name, value in options.items() for word in (f"--{name}", value))]
     process = start_daemon(command, log, server_environment(settings))
+    try:
+        return _came_up(settings, process, log)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+
+
+def _came_up(settings: Settings, process: "Popen[bytes]", log: Path) -> Identity:
+    since = log.stat().st_size
     wait_until(lambda: answers(settings) or process.poll() is not None, START_SECONDS)
     running = running_redis(settings)
     if running is None or not answers(settings):
-        process.kill()
-        raise BrokerUnreachable(f"redis-server did not come up; the end of {log}:\n{last_lines(log, 8)}")
+        raise BrokerUnreachable(f"redis-server did not come up; the end of {log}:\n{last_lines(log, 8, since)}")
     return running
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from subprocess import Popen
 
 from erfnet_jobs.broker import Broker, shown_url
@@ -21,6 +22,13 @@ WORKER_SECONDS = 60.0
 SHOWN_LINES = 12
 
 Say = Callable[[str], None]
+
+
+class WorkerEnded(Exception):
+    """The worker ended before it had registered its host."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,8 @@ def bring_up(settings: Settings, devices: int | None, say: Say, migrate: bool = 
     again if it fails or is interrupted. Raises MissingDependency, BrokerUnreachable, RegistryNotMigrated,
     RegistryUnreachable, UsageError, or the error with which the worker ended.
     """
-    (settings.home / "logs").mkdir(parents=True, exist_ok=True)
-    settings.home.chmod(0o700)
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (settings.home / "logs").mkdir(exist_ok=True)
     with (
         held_lock(settings.home / "up.lock", lambda: say("another 'up' or 'down' is at work here; waiting for it")),
         _undone(settings) as started,
@@ -67,7 +75,8 @@ def bring_up(settings: Settings, devices: int | None, say: Say, migrate: bool = 
 def _undone(settings: Settings) -> Iterator[list[str]]:
     """What was started; stopped again if the rest does not come to its end, Ctrl-C included.
 
-    The children of this process are what it started, also a worker that has not said yet who it is.
+    A marked child of this process is what it started, also a worker that has not said yet who it is. Redis overwrites
+    its environment, and so the mark, with its title; its socket tells it.
     """
     started: list[str] = []
     try:
@@ -76,6 +85,8 @@ def _undone(settings: Settings) -> Iterator[list[str]]:
         for child in marked_processes(settings.home):
             if parent_of(child.pid) == os.getpid():
                 stop(child, worker_process.STOP_SECONDS)
+        if "Redis" in started:
+            redis_server.stop_redis(settings)
         raise
 
 
@@ -120,8 +131,13 @@ def _worker_up(
         say("Worker is up already" + (": '--devices' counts when it starts, so 'down' first" if devices else ""))
         return _registered(settings, registry, None, None)
     started.append("worker")
+    log = worker_process.log_path(settings)
+    since = log.stat().st_size if log.exists() else 0
     process = worker_process.start_worker(settings, devices)
-    host = _registered(settings, registry, process, before.instance if before else None)
+    try:
+        host = _registered(settings, registry, process, before.instance if before else None)
+    except WorkerEnded as ended:
+        raise _explained(log, since, ended.code) from None
     say(f"Worker started on {host.name} with {len(host.usable)} devices, process {process.pid}")
     return host
 
@@ -140,20 +156,16 @@ def _registered(
 
     wait_until(there, WORKER_SECONDS, 0.1)
     if process is not None and process.poll() is not None:
-        raise _ended(settings, process.returncode)
+        raise WorkerEnded(process.returncode)
     if not found:
         raise ErfnetJobsError(
-            f"the worker has not registered this host within {WORKER_SECONDS:.0f} s: read {_log(settings)}, "
-            "and end it with 'erfnet-jobs down'"
+            f"the worker has not registered this host within {WORKER_SECONDS:.0f} s: its log is "
+            f"{worker_process.log_path(settings)}; end it with 'erfnet-jobs down'"
         )
     return found[-1]
 
 
-def _ended(settings: Settings, code: int) -> ErfnetJobsError:
-    said = last_lines(worker_process.log_path(settings), SHOWN_LINES)
-    kind = from_exit_code(code) if code > 0 else ErfnetJobsError
-    return kind(f"the worker ended at its start (exit code {code}); the end of {_log(settings)}:\n{said}")
-
-
-def _log(settings: Settings) -> str:
-    return os.fspath(worker_process.log_path(settings))
+def _explained(log: Path, since: int, code: int) -> ErfnetJobsError:
+    kind = from_exit_code(code) if code > 1 else ErfnetJobsError
+    said = last_lines(log, SHOWN_LINES, since)
+    return kind(f"the worker ended at its start (exit code {code}); the end of {log}:\n{said}")

@@ -1,0 +1,76 @@
+"""Calling the command in this process, as a shell would: arguments in; exit code, stdout and stderr out."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from erfnet_jobs.cli.root import run_command
+from erfnet_jobs.local.redis_server import start_redis, stop_redis
+from erfnet_jobs.registry.engine import Registry
+from erfnet_jobs.registry.hosts import FoundDevice, register_host
+from erfnet_jobs.registry.migrate import upgrade
+from erfnet_jobs.settings import Settings, load_settings
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a call of the command gave."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one document on stdout."""
+        return json.loads(self.out)
+
+
+class Shell:
+    """Calls the command for one home."""
+
+    def __init__(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.home = home
+        self._capsys = capsys
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings({"home": self.home}, {})
+
+    def __call__(self, *arguments: object) -> Called:
+        self._capsys.readouterr()
+        code = run_command(["--home", str(self.home), *map(str, arguments)])
+        return Called(code, *self._capsys.readouterr())
+
+    def registry(self) -> Registry:
+        """The home's registry, made if it is not there yet."""
+        url = self.settings.resolved_database_url
+        upgrade(url)
+        return Registry(url)
+
+    def add_host(self, name: str = "h1", devices: int = 2) -> None:
+        """Register a host as a worker would."""
+        found = [FoundDevice(number, "cpu", "CPU slot") for number in range(devices)]
+        words = {"address": "127.0.0.1", "storage_id": "s", "version": "1", "instance": "i"}
+        with self.registry() as registry, registry.write() as session:
+            register_host(session, name=name, devices=found, **words)
+
+    def count_jobs(self) -> int:
+        """How many jobs the registry has."""
+        return len(self("status", "--all", "--json").json)
+
+
+@contextmanager
+def redis_of(settings: Settings) -> Iterator[None]:
+    """The embedded Redis of a home."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    start_redis(settings)
+    try:
+        yield
+    finally:
+        stop_redis(settings)

@@ -1,0 +1,110 @@
+"""Tables fit their width; numbers and times read as people read them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from erfnet_jobs.cli.output import Column, age, duration, fields, file_size, number, percent, shorten, table
+from erfnet_jobs.cli.status import job_table
+
+COLUMNS = (
+    Column("id", lambda row: str(row["id"]), right=True),
+    Column("what", lambda row: row["what"], bends=True, least=8),
+    Column("extra", lambda row: row["extra"], keep=2),
+    Column("more", lambda row: row["more"], keep=1),
+)
+TEXT = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60)
+ROWS = st.lists(
+    st.fixed_dictionaries({"id": st.integers(1, 99999), "what": TEXT, "extra": TEXT, "more": TEXT}),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(ROWS, st.integers(20, 200))
+def test_a_table_is_never_wider_than_asked(rows: list[dict[str, object]], width: int) -> None:
+    lines = table(rows, COLUMNS, width)
+    assert len(lines) == len(rows) + 1
+    assert max(map(len, lines)) <= width
+
+
+@given(ROWS)
+def test_a_wide_table_keeps_everything(rows: list[dict[str, str]]) -> None:
+    text = "\n".join(table(rows, COLUMNS, 1000))
+    for row in rows:
+        for value in row.values():
+            assert str(value) in text or value == "-"
+
+
+def test_columns_without_a_value_are_left_out() -> None:
+    rows = [{"id": 1, "what": "", "extra": "-", "more": "x"}]
+    assert table(rows, COLUMNS, 80)[0].split() == ["ID", "MORE"]
+
+
+def test_columns_of_less_weight_go_first() -> None:
+    rows = [{"id": 1, "what": "w" * 30, "extra": "e" * 10, "more": "m" * 10}]
+    assert table(rows, COLUMNS, 44)[0].split() == ["ID", "WHAT", "EXTRA", "MORE"]
+    assert table(rows, COLUMNS, 24)[0].split() == ["ID", "WHAT", "EXTRA"]
+    assert table(rows, COLUMNS, 20)[0].split() == ["ID", "WHAT"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "-"), (0, "0s"), (59.4, "59s"), (60, "1m00s"), (3725, "1h02m"), (90000, "1d01h"), (-3, "0s")],
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_numbers() -> None:
+    assert number(None, 2) == percent(None) == age(None) == "-"
+    assert number(0.12345, 3) == "0.123"
+    assert percent(0.999) == "99%"
+    assert percent(1.0) == "100%"
+    assert [file_size(size) for size in (5, 2048, 5 << 20, 3 << 30)] == ["5 B", "2.0 KiB", "5.0 MiB", "3.0 GiB"]
+
+
+@given(st.text(max_size=50), st.integers(1, 60))
+def test_shortened_text_fits(text: str, width: int) -> None:
+    cut = shorten(text, width)
+    assert len(cut) <= width
+    assert cut == text or cut.endswith("…")
+
+
+def test_fields_leave_out_what_is_not_known() -> None:
+    assert fields([("a", 1), ("long", "x"), ("none", None), ("empty", "")]) == ["a     1", "long  x"]
+
+
+def job(**values: object) -> dict[str, object]:
+    plain: dict[str, object] = {
+        "id": 12,
+        "kind": "train",
+        "name": "a long name for a job",
+        "state": "running",
+        "reason": "running on ascend-host-001",
+        "cards": 8,
+        "hosts": ["ascend-host-001", "ascend-host-002"],
+        "cancel_requested": False,
+        "progress": 0.42,
+        "phase": None,
+        "stage": 3,
+        "epoch": 17,
+        "epochs": 65,
+        "loss": 0.4211,
+        "mean_iou": 0.512,
+        "eta_seconds": 7260.0,
+        "created_at": "2026-01-01T00:00:00Z",
+    }
+    return {**plain, **values}
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+def test_the_status_fits_the_terminal(width: int) -> None:
+    queued = job(
+        id=100000, state="queued", progress=None, stage=None, reason="needs 8 free devices on one host: 2 of 8"
+    )
+    lines = job_table([job(), queued, job(state="failed", reason="rank 3 failed: " + "very " * 40)], width)
+    assert max(map(len, lines)) <= width
+    for word in ("ID", "KIND", "STATE", "PROGRESS", "WHY"):
+        assert word in lines[0]
+    assert "needs 8 free" in lines[2]
