@@ -1,0 +1,53 @@
+"""Every command has help and stands in the README, as do all settings and exit codes."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+
+from erfnet_jobs.cli.root import root
+from erfnet_jobs.errors import all_errors
+from erfnet_jobs.settings import Settings
+
+CHECKOUT = Path(__file__).parents[2]
+README = (CHECKOUT / "README.md").read_text()
+# Ascend's tools are not used yet.
+LATER = {"npu_smi", "hccn_tool", "hccn_conf"}
+
+
+def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from leaves(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+COMMANDS = dict(leaves(root))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_has_help_and_stands_in_the_readme(name: str) -> None:
+    command = COMMANDS[name]
+    assert command.help
+    assert all(parameter.help for parameter in command.params if isinstance(parameter, click.Option))
+    assert f"`{name}" in README
+
+
+def test_settings_stand_in_the_readme() -> None:
+    names = {entry.name for entry in fields(Settings)} - LATER
+    assert not [name for name in names if f"`ERFNET_JOBS_{name.upper()}`" not in README]
+
+
+def test_exit_codes_stand_in_the_readme() -> None:
+    assert not [error for error in all_errors() if f"| {error.exit_code} | {error.__name__} |" not in README]
+
+
+def test_exit_codes_are_distinct() -> None:
+    codes = [error.exit_code for error in all_errors()]
+    assert len(set(codes)) == len(codes)
