@@ -27,7 +27,9 @@ def _summary(job: Document) -> list[str]:
     title = f"Job {job['id']}  {job['kind']}  {job['state']}" + (f"  {job['name']}" if job["name"] else "")
     epoch = f"{job['epoch']} of {job['epochs']}" if job["epoch"] else None
     took = seconds_since(job["started_at"], job["ended_at"])
-    settings = ", ".join(f"{name} {_plain(value)}" for name, value in job["spec"].items() if value is not None)
+    settings = ", ".join(
+        f"{name} {_plain(value)}" for name, value in job["spec"].items() if value not in (None, job["kind"])
+    )
     pairs = [
         ("why", job["reason"]),
         ("progress", f"{percent(job['progress'])}" + (f", {job['phase']}" if job["phase"] else "")),
@@ -45,7 +47,7 @@ def _summary(job: Document) -> list[str]:
         ("before jobs", ", ".join(map(str, job["needed_by"])) or None),
         ("settings", settings),
     ]
-    return [title, *_indented(fields(pairs))]
+    return [title, *_indented(fields(pairs, screen_width() - 2))]
 
 
 def _plain(value: object) -> str:

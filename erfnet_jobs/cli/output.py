@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from textwrap import wrap
 from typing import Any
 
 import click
@@ -69,9 +70,15 @@ def _needed(widths: Mapping[Column, int]) -> int:
 def _fit(widths: dict[Column, int], limit: int) -> None:
     while _needed(widths) > limit and any(column.keep < 9 for column in widths):
         del widths[min(widths, key=lambda column: column.keep)]
-    for column in [column for column in widths if column.bends]:
-        others = sum(width for other, width in widths.items() if other is not column) + GAP * (len(widths) - 1)
-        widths[column] = max(min(widths[column], column.least), min(widths[column], limit - others))
+    while _total(widths) > limit:
+        bending = [column for column in widths if column.bends and widths[column] > column.least]
+        if not bending:
+            return
+        widths[max(bending, key=lambda column: widths[column])] -= 1
+
+
+def _total(widths: Mapping[Column, int]) -> int:
+    return sum(widths.values()) + GAP * (len(widths) - 1)
 
 
 def _line(texts: Sequence[str], widths: Mapping[Column, int]) -> str:
@@ -83,7 +90,7 @@ def _line(texts: Sequence[str], widths: Mapping[Column, int]) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Two units at most: 45s, 3m20s, 2h05m, 4d03h."""
+    """Two units at most: 45s, 3m20s, 2h05m, 4d03h, 20d."""
     if seconds is None:
         return UNKNOWN
     whole = max(0, round(seconds))
@@ -91,7 +98,7 @@ def duration(seconds: float | None) -> str:
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
     if days:
-        return f"{days}d{hour:02}h"
+        return f"{days}d{hour:02}h" if days < 10 else f"{days}d"
     if hours:
         return f"{hours}h{minute:02}m"
     return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
@@ -130,11 +137,16 @@ def file_size(count: int) -> str:
     return f"{size:.1f} GiB"
 
 
-def fields(pairs: Sequence[tuple[str, object]]) -> list[str]:
-    """Lines of names and values, the values aligned; pairs whose value is None or '' are left out."""
-    shown = [(name, value) for name, value in pairs if value not in {None, ""}]
+def fields(pairs: Sequence[tuple[str, object]], width: int | None = None) -> list[str]:
+    """Lines of names and values, the values aligned and wrapped; pairs whose value is None or '' are left out."""
+    shown = [(name, str(value)) for name, value in pairs if value is not None and value != ""]
     wide = max((len(name) for name, _ in shown), default=0)
-    return [f"{name:<{wide}}  {value}" for name, value in shown]
+    lines = []
+    for name, value in shown:
+        room = max(40, (width or screen_width()) - wide - GAP)
+        first, *rest = wrap(value, room, break_long_words=False, break_on_hyphens=False) or [""]
+        lines += [f"{name:<{wide}}  {first}", *(f"{'':<{wide}}  {line}" for line in rest)]
+    return lines
 
 
 def warn(message: str) -> None:

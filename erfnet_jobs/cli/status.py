@@ -6,11 +6,27 @@ from typing import TYPE_CHECKING
 import click
 
 from erfnet_jobs.cli.job_details import details_lines
-from erfnet_jobs.cli.output import Column, Document, age, duration, number, percent, print_json, table
+from erfnet_jobs.cli.output import (
+    GAP,
+    Column,
+    Document,
+    age,
+    duration,
+    number,
+    percent,
+    print_json,
+    screen_width,
+    shorten,
+    table,
+)
 from erfnet_jobs.cli.session import Session
 
 if TYPE_CHECKING:
     from erfnet_jobs.jobs import JobState
+
+
+# Before a reason on a line of its own.
+INDENT = "     `- "
 
 
 def progress(job: Document) -> str:
@@ -44,13 +60,23 @@ COLUMNS = (
     Column("mIoU", lambda job: number(job["mean_iou"], 3), keep=7, right=True),
     Column("eta", lambda job: duration(job["eta_seconds"]), keep=6, right=True),
     Column("age", _time, keep=8, right=True),
-    Column("why", _reason, bends=True, least=16),
 )
 
 
 def job_table(jobs: Sequence[Document], width: int | None = None) -> list[str]:
-    """The table that `status` prints."""
-    return table(jobs, COLUMNS, width)
+    """The table that `status` prints; the reason of a job's state stands at the line's end, or below if it is long."""
+    limit = width or screen_width()
+    head, *lines = table(jobs, COLUMNS, limit)
+    wide = max(map(len, [head, *lines]))
+    room = limit - wide - GAP
+    shown = [head]
+    for job, line in zip(jobs, lines, strict=True):
+        why = _reason(job)
+        if not why or len(why) <= room:
+            shown.append(f"{line:<{wide + GAP}}{why}".rstrip())
+        else:
+            shown += [line, INDENT + shorten(why, limit - len(INDENT))]
+    return shown
 
 
 @click.command()
