@@ -43,10 +43,10 @@ def _changed(result: object) -> bool:
     return isinstance(result, CursorResult) and result.rowcount == 1
 
 
-def _lock(session: Session, job_id: int, attempt: int) -> Attempt | None:
+def lock_attempt(session: Session, job_id: int, attempt: int) -> Attempt | None:
     """The attempt's row, locked: the parts of a gang take their steps one after another, on PostgreSQL too.
 
-    Every step takes this lock before it touches leases, placements or the job.
+    Every step, and every transaction that stores what a part reports, takes this lock before it touches leases, placements or the job.
     """
     return session.get(Attempt, (job_id, attempt), with_for_update={"key_share": True}, populate_existing=True)
 
@@ -94,7 +94,7 @@ def claim(session: Session, job_id: int, attempt: int, host: str, scheduler: tup
 
     False where the part is not this host's to start (any more).
     """
-    row = _lock(session, job_id, attempt)
+    row = lock_attempt(session, job_id, attempt)
     part = session.get(Placement, (job_id, attempt, host), populate_existing=True)
     if part is None or row is None or row.outcome is not None:
         return False
@@ -117,9 +117,16 @@ def claim(session: Session, job_id: int, attempt: int, host: str, scheduler: tup
     return True
 
 
+def publish_scheduler(session: Session, job_id: int, attempt: int, host: str, port: int) -> None:
+    """Where MindSpore's scheduler listens, once it does: with that the other hosts may claim their parts."""
+    row = lock_attempt(session, job_id, attempt)
+    if row is not None and row.outcome is None:
+        row.scheduler_host, row.scheduler_port = host, port
+
+
 def report_running(session: Session, job_id: int, attempt: int, host: str) -> None:
     """All ranks of a host have said hello; with the last host the job is running."""
-    _lock(session, job_id, attempt)
+    lock_attempt(session, job_id, attempt)
     session.execute(
         update(Placement)
         .where(Placement.job_id == job_id, Placement.attempt == attempt, Placement.host_name == host)
@@ -168,17 +175,20 @@ def holds_lease(session: Session, job_id: int, attempt: int, host: str) -> bool:
     return session.get(Lease, (job_id, attempt, host), with_for_update=True) is not None
 
 
-def end_part(session: Session, job_id: int, attempt: int, host: str, end: End, retry_delay: float) -> bool:
+def end_part(
+    session: Session, job_id: int, attempt: int, host: str, end: End, retry_delay: float, *, clear: bool = True
+) -> bool:
     """The part has ended and no process of it is left: give its devices back, and end the attempt if that decides it.
 
     A part that did not succeed ends the attempt at once; the last part to succeed ends it well. False where the lease
-    is gone: then only the devices are given back.
+    is gone: then only the devices are given back. Without `clear` the devices stay held: processes are left on them.
     """
-    _lock(session, job_id, attempt)
+    lock_attempt(session, job_id, attempt)
     held = session.execute(
         delete(Lease).where(Lease.job_id == job_id, Lease.attempt == attempt, Lease.host_name == host)
     )
-    clear_part(session, job_id, attempt, host)
+    if clear:
+        clear_part(session, job_id, attempt, host)
     if not _changed(held):
         return False
     if end.outcome != Outcome.SUCCEEDED or not _parts_left(session, job_id, attempt):
@@ -204,7 +214,7 @@ def declare_lost(
     session: Session, job_id: int, attempt: int, host: str, counter: int, reason: str, retry_delay: float
 ) -> bool:
     """End an attempt whose lease still shows `counter`; its devices stay held until its host has cleared them."""
-    _lock(session, job_id, attempt)
+    lock_attempt(session, job_id, attempt)
     taken = session.execute(
         delete(Lease).where(
             Lease.job_id == job_id, Lease.attempt == attempt, Lease.host_name == host, Lease.counter == counter
@@ -214,19 +224,15 @@ def declare_lost(
 
 
 def release(session: Session, job_id: int, attempt: int, reason: str, retry_delay: float) -> bool:
-    """End an attempt that did not start in time; parts that never started give their devices back at once."""
-    if not end_attempt(session, job_id, attempt, End(Outcome.TIMED_OUT, reason), retry_delay):
-        return False
-    session.execute(
-        update(Placement)
-        .where(Placement.job_id == job_id, Placement.attempt == attempt, Placement.state == PartState.ASSIGNED)
-        .values(state=PartState.ENDED)
-    )
-    return True
+    """End an attempt that did not start in time."""
+    return end_attempt(session, job_id, attempt, End(Outcome.TIMED_OUT, reason), retry_delay)
 
 
 def end_attempt(session: Session, job_id: int, attempt: int, end: End, retry_delay: float) -> bool:
-    """Set the outcome once, and move the job on: ended, or queued again where another attempt may help."""
+    """Set the outcome once, and move the job on: ended, or queued again where another attempt may help.
+
+    Parts that have not started never will: they give their devices back at once.
+    """
     ended = session.execute(
         update(Attempt)
         .where(Attempt.job_id == job_id, Attempt.number == attempt, Attempt.outcome.is_(None))
@@ -245,6 +251,12 @@ def end_attempt(session: Session, job_id: int, attempt: int, end: End, retry_del
     )
     if not _changed(ended):
         return False
+    session.execute(
+        update(Placement)
+        .where(Placement.job_id == job_id, Placement.attempt == attempt, Placement.state == PartState.ASSIGNED)
+        .values(state=PartState.ENDED)
+        .execution_options(synchronize_session=False)
+    )
     session.expire_all()
     record_event(session, f"attempt {end.outcome}", end.reason, job=job_id, attempt=attempt)
     _move_on(session, job_id, attempt, end, retry_delay)

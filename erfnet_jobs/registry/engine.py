@@ -1,5 +1,6 @@
 """Opening the registry: one engine per process, read and write transactions, errors in our own words."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
-from erfnet_jobs.errors import MissingDependency, RegistryNotMigrated, RegistryUnreachable, UsageError
+from erfnet_jobs.errors import DiskFull, MissingDependency, RegistryNotMigrated, RegistryUnreachable, UsageError
 
 # The newest migration; a test compares it with the migration scripts, so that commands need not load Alembic.
 HEAD = "0001"
@@ -72,6 +73,10 @@ def explain(error: DBAPIError, shown_url: str) -> Exception:
         )
     if "not a database" in said:
         return UsageError(f"{shown_url} is no SQLite database ({said}): give the path of the registry or of a new file")
+    if "disk is full" in said or "DiskFull" in type(error.orig).__name__:
+        return DiskFull(f"no space is left for the registry {shown_url} ({said}): make room, and try again")
+    if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+        return error
     if type(error).__name__ in {"OperationalError", "InterfaceError", "DatabaseError"}:
         return RegistryUnreachable(
             f"the registry {shown_url} does not answer ({said}): is it up, and is the URL right?"
