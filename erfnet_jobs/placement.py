@@ -43,11 +43,15 @@ class Demand:
 
 @dataclass(frozen=True)
 class Decision:
-    """Where a job goes now; no parts: it waits, for `reason`."""
+    """Where a job goes now; no parts: it waits, for `reason`.
+
+    `crowded`: the open hosts have what it needs, and other jobs hold it.
+    """
 
     job: int
     parts: tuple[Part, ...]
     reason: str
+    crowded: bool = False
 
 
 class _Room:
@@ -141,7 +145,7 @@ def _on_one(demand: Demand, hosts: list[HostState], room: _Room) -> Decision:
     awaited = min(hosts, key=lambda host: (-len(room.for_demand(host, demand)), host.name))
     reason = _short_of(demand, awaited, room)
     room.keep(awaited, demand)
-    return Decision(demand.job, (), reason)
+    return Decision(demand.job, (), reason, crowded=True)
 
 
 def _on_several(demand: Demand, groups: list[list[HostState]], room: _Room) -> Decision:
@@ -163,7 +167,8 @@ def _on_several(demand: Demand, groups: list[list[HostState]], room: _Room) -> D
     for host in ordered:
         room.keep(host, demand)
     names = ", ".join(sorted(host.name for host in ordered))
-    return Decision(demand.job, (), f"needs {demand.cards} free devices on {names}: {total} of {usable} free")
+    reason = f"needs {demand.cards} free devices on {names}: {total} of {usable} free"
+    return Decision(demand.job, (), reason, crowded=True)
 
 
 def _placed(demand: Demand, parts: tuple[Part, ...]) -> Decision:

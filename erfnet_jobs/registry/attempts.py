@@ -46,7 +46,8 @@ def _changed(result: object) -> bool:
 def lock_attempt(session: Session, job_id: int, attempt: int) -> Attempt | None:
     """The attempt's row, locked: the parts of a gang take their steps one after another, on PostgreSQL too.
 
-    Every step, and every transaction that stores what a part reports, takes this lock before it touches leases, placements or the job.
+    Every step, and every transaction that stores what a part reports, takes this lock before it touches leases,
+    placements or the job.
     """
     return session.get(Attempt, (job_id, attempt), with_for_update={"key_share": True}, populate_existing=True)
 

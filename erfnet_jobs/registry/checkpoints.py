@@ -72,10 +72,10 @@ def resolve_checkpoints(session: Session, reference: str, network: str | None = 
     return [_by_path(session, reference)]
 
 
-def newest_of_job(session: Session, job: int) -> CheckpointFile | None:
-    """The newest checkpoint on disk that any attempt of the job has registered: where the next one goes on."""
-    row = session.scalars(_on_disk(job).order_by(Checkpoint.id.desc()).limit(1)).one_or_none()
-    return checkpoint_file(row) if row else None
+def resumable(session: Session, job: int, limit: int = 10) -> list[tuple[CheckpointFile, int]]:
+    """The newest checkpoints on disk of all attempts of a job, newest first, with their sizes in bytes."""
+    rows = session.scalars(_on_disk(job).order_by(Checkpoint.id.desc()).limit(limit))
+    return [(checkpoint_file(row), row.size) for row in rows]
 
 
 def _on_disk(job: int, network: str | None = None) -> Select[tuple[Checkpoint]]:

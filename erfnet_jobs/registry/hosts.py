@@ -183,12 +183,30 @@ def set_drained(session: Session, name: str, drained: bool, actor: Actor) -> Non
         record_event(session, "host drained" if drained else "host undrained", "by a user", host=name, actor=actor)
 
 
-def cordon(session: Session, host: str, devices: Sequence[int], reason: str | None) -> None:
-    """Keep jobs from devices, for `reason`; None lets them in again."""
-    session.execute(update(Device).where(Device.host_name == host, Device.id.in_(devices)).values(cordoned=reason))
-    ids = ", ".join(map(str, devices))
-    text = f"devices {ids}: {reason}" if reason else f"devices {ids}"
-    record_event(session, "cordoned" if reason else "uncordoned", text, host=host)
+def cordon(session: Session, host: str, devices: Sequence[int], reason: str) -> None:
+    """Keep jobs from devices, for `reason`; those that are cordoned already stay so for theirs."""
+    _set_cordon(session, host, devices, None, reason)
+
+
+def uncordon(session: Session, host: str, devices: Sequence[int], reason: str) -> None:
+    """Let jobs have those devices again that were cordoned for this very reason."""
+    _set_cordon(session, host, devices, reason, None)
+
+
+def _set_cordon(session: Session, host: str, devices: Sequence[int], old: str | None, new: str | None) -> None:
+    changed = session.execute(
+        update(Device)
+        .where(Device.host_name == host, Device.id.in_(devices), Device.cordoned.is_not_distinct_from(old))
+        .values(cordoned=new)
+    )
+    if isinstance(changed, CursorResult) and changed.rowcount:
+        text = f"devices {', '.join(map(str, devices))}: {new or old}"
+        record_event(session, "cordoned" if new else "uncordoned", text, host=host)
+
+
+def host_beats(session: Session) -> dict[str, int]:
+    """The pulse of every host's worker."""
+    return dict(session.execute(select(Host.name, Host.beat)).tuples().all())
 
 
 def _held(session: Session) -> dict[tuple[str, int], int]:

@@ -1,0 +1,126 @@
+"""`python -m workers [--devices N]`: this host's worker in the foreground, until SIGTERM or SIGINT.
+
+Settings come from the environment and the home's config.toml. Jobs that run go on without the worker.
+"""
+
+import argparse
+import fcntl
+import logging
+import os
+import signal
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from erfnet_jobs import __version__
+from erfnet_jobs.ascend.devices import local_devices, unused_ascend_note
+from erfnet_jobs.broker import shown_url
+from erfnet_jobs.errors import AlreadyRunning, ErfnetJobsError
+from erfnet_jobs.registry.engine import Registry
+from erfnet_jobs.registry.hosts import FoundDevice, register_host, stop_host
+from erfnet_jobs.settings import Settings, load_settings
+from workers.app import Consumer
+from workers.logs import set_up_logging
+from workers.news import News
+from workers.rounds import Rounds
+from workers.storage import storage_id
+
+log = logging.getLogger("workers")
+
+LOCK_NAME = "worker.running"
+# However the registry or Redis hang, a worker that is told to stop is gone by then.
+STOP_SECONDS = 10.0
+
+
+@contextmanager
+def only_worker(settings: Settings) -> Iterator[None]:
+    """Hold the home's lock, gone with this process; raises AlreadyRunning naming who has it."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    path = settings.home / LOCK_NAME
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise AlreadyRunning(
+                f"a worker of {settings.home} runs already (process {holder}): stop it first, with "
+                "'erfnet-jobs down' or Ctrl-C where it runs in the foreground"
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def _register(settings: Settings, registry: Registry, instance: str, count: int | None) -> int:
+    found = local_devices(count)
+    devices = [FoundDevice(one.id, one.kind, one.name, one.generation, one.health) for one in found]
+    storage = storage_id(settings.runs)
+    with registry.write() as session:
+        register_host(
+            session,
+            name=settings.host_name,
+            address=settings.host_address,
+            storage_id=storage,
+            version=__version__,
+            instance=instance,
+            devices=devices,
+        )
+    return len(devices)
+
+
+def _stop_on_signals(news: News) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if not news.stopping:
+            timer = threading.Timer(STOP_SECONDS, os._exit, [0])
+            timer.daemon = True
+            timer.start()
+        news.stop()
+        log.info("%s: stopping; jobs that run here go on", signal.Signals(number).name)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def run_worker(settings: Settings, devices: int | None) -> None:
+    """Be this host's worker until told to stop.
+
+    Raises AlreadyRunning, RegistryUnreachable, RegistryNotMigrated or UsageError when it cannot begin.
+    """
+    news = News()
+    instance = uuid.uuid4().hex
+    with only_worker(settings), Registry(settings.resolved_database_url) as registry:
+        count = _register(settings, registry, instance, devices)
+        _stop_on_signals(news)
+        log.info("host %s with %d devices, registry %s", settings.host_name, count, registry.shown_url)
+        log.info("queues at %s, runs in %s", shown_url(settings.resolved_broker_url), settings.runs)
+        if note := unused_ascend_note(settings.dev_dir):
+            log.warning("%s", note)
+        Consumer(settings, news).start()
+        Rounds(settings, registry, instance, news).run()
+        with registry.write() as session:
+            stop_host(session, settings.host_name, instance)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the worker; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m workers", description="This host's worker, in the foreground.")
+    parser.add_argument("--devices", type=int, default=None, help="CPU slots (default: one for each core)")
+    options = parser.parse_args(arguments)
+    set_up_logging()
+    try:
+        run_worker(load_settings(), options.devices)
+    except ErfnetJobsError as error:
+        log.error("%s", error)  # noqa: TRY400 - the message stands on its own
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    logging.shutdown()
+    # Celery's threads may hang in a dead Redis; nothing of theirs needs an end.
+    os._exit(code)

@@ -1,0 +1,76 @@
+"""The Celery app of a worker, and the thread that consumes with it.
+
+The thread may lose Redis, hang or die: rounds go on without it, and nothing but speed depends on it. So it is a daemon
+and ends with the process, without Celery's own ways of stopping.
+"""
+
+import logging
+import threading
+import time
+from typing import Any
+
+from erfnet_jobs.broker import PREFIX, celery_settings, host_queue, kind_queue
+from erfnet_jobs.jobs import JobKind
+from erfnet_jobs.settings import Settings
+from workers.news import News
+from workers.tasks import register_tasks
+
+log = logging.getLogger(__name__)
+
+RESTART_SECONDS = 5.0
+
+
+def queues_of(host: str) -> list[str]:
+    """What the worker of a host consumes: all kinds, and its own queue."""
+    return [*(kind_queue(kind) for kind in JobKind), host_queue(host)]
+
+
+def make_app(settings: Settings, news: News) -> Any:
+    """The app with its tasks: JSON only, nothing fetched ahead, no results, reconnects for ever."""
+    from celery import Celery
+
+    app = Celery(PREFIX, set_as_current=False)
+    app.conf.update(
+        celery_settings(settings.resolved_broker_url),
+        broker_connection_retry=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        task_acks_late=False,
+        worker_prefetch_multiplier=1,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+    )
+    register_tasks(app, settings.host_name, news)
+    return app
+
+
+class Consumer:
+    """Consumes the host's queues in a thread of its own, again and again."""
+
+    def __init__(self, settings: Settings, news: News) -> None:
+        self._settings = settings
+        self._news = news
+        self._thread = threading.Thread(target=self._run, name="consumer", daemon=True)
+
+    def start(self) -> None:
+        """Start consuming."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            self._consume()
+            log.error("the consumer of the queues ended; starting another in %.0f s", RESTART_SECONDS)
+            time.sleep(RESTART_SECONDS)
+
+    def _consume(self) -> None:
+        worker = make_app(self._settings, self._news).WorkController(
+            pool="solo",
+            concurrency=1,
+            queues=queues_of(self._settings.host_name),
+            hostname=f"{PREFIX}@{self._settings.host_name}",
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        )
+        worker.start()

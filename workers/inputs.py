@@ -1,0 +1,50 @@
+"""What a job reads: its checkpoints as files, where a training goes on, and whether all of it is on this host."""
+
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from erfnet_jobs.errors import BadCheckpoint, BadData
+from erfnet_jobs.jobs import EvalSpec, ExportSpec, InferSpec, Spec, TrainSpec
+from erfnet_jobs.plan import CheckpointFile
+from erfnet_jobs.registry.checkpoints import resolve_checkpoints, resumable
+
+
+def named_checkpoints(session: Session, spec: Spec) -> tuple[CheckpointFile, ...]:
+    """The files of the checkpoints that a spec names, each once; raises NotFound."""
+    match spec:
+        case TrainSpec(checkpoint=None):
+            return ()
+        case EvalSpec():
+            found = [file for name in spec.checkpoints for file in resolve_checkpoints(session, name, spec.network)]
+            return tuple({file.path: file for file in found}.values())
+        case TrainSpec() | ExportSpec() | InferSpec():
+            return tuple(resolve_checkpoints(session, str(spec.checkpoint)))
+
+
+def newest_on_disk(session: Session, job: int) -> CheckpointFile | None:
+    """Where the next attempt of a training goes on: its newest checkpoint that this host still has whole."""
+    for file, size in resumable(session, job):
+        path = Path(file.path)
+        if path.is_file() and path.stat().st_size == size:
+            return file
+    return None
+
+
+def check_paths(spec: Spec, inputs: tuple[CheckpointFile, ...]) -> None:
+    """Raise BadData or BadCheckpoint, saying what is missing on this host."""
+    if isinstance(spec, TrainSpec | EvalSpec):
+        _exists(spec.data, "dataset")
+    if isinstance(spec, InferSpec):
+        _exists(spec.images, "images")
+    for checkpoint in inputs:
+        path = Path(checkpoint.path)
+        if not path.is_file():
+            raise BadCheckpoint(f"checkpoint {path} is not there: name another, or a host that has it with --host")
+        if path.stat().st_size == 0:
+            raise BadCheckpoint(f"checkpoint {path} is empty: name one that is whole")
+
+
+def _exists(text: str, what: str) -> None:
+    if not Path(text).exists():
+        raise BadData(f"{what} {text} is not there: correct the path, or name a host that has it with --host")

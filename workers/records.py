@@ -1,0 +1,294 @@
+"""Reports into rows: what the ranks of one host wrote, exactly once, with the file offsets in the same transaction."""
+
+import json
+import logging
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from erfnet_jobs.plan import Plan
+from erfnet_jobs.registry.events import now
+from erfnet_jobs.registry.tables import Artifact, Checkpoint, Evaluation, Job, LogTail, Metric
+from erfnet_jobs.reports import (
+    ArtifactWritten,
+    CheckpointRemoved,
+    CheckpointWritten,
+    Evaluated,
+    Hello,
+    MalformedReport,
+    Phase,
+    Progress,
+    Report,
+    decode,
+    read_lines,
+)
+from erfnet_jobs.reports import Metric as MetricReport
+
+log = logging.getLogger(__name__)
+
+TAIL_BYTES = 16 * 1024
+BLOCK_BYTES = 1 << 20
+VAL = "val"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one transaction stored: the ranks that said hello in it, and whether there is more to read."""
+
+    hellos: frozenset[int]
+    more: bool
+
+
+def printable(text: str) -> str:
+    """Text that PostgreSQL takes: no NUL."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+class Records:
+    """Stores what the ranks of one part report. `storage_id` is where their files lie."""
+
+    def __init__(self, plan: Plan, host: str, storage_id: str | None) -> None:
+        self._plan = plan
+        self._host = host
+        self._storage_id = storage_id
+        self._job, self._attempt = plan.job or 0, plan.attempt
+        self._ranks = tuple(place.rank for place in plan.on_host(host))
+
+    def store(self, session: Session) -> Batch:
+        """New whole lines as rows, and the ends of the logs; the caller holds the lease in this transaction."""
+        tails = self._tails(session)
+        reports: list[tuple[int, Report]] = []
+        more = False
+        for rank, row in tails.items():
+            found, row.report_bytes, cut = self._read(rank, row.report_bytes)
+            reports += found
+            more = more or cut
+        self._apply(session, reports)
+        for rank, row in tails.items():
+            self._renew_tail(row, self._plan.log_path(rank))
+        hellos = frozenset(rank for rank, report in reports if isinstance(report, Hello))
+        return Batch(hellos, more)
+
+    def _tails(self, session: Session) -> dict[int, LogTail]:
+        mine = select(LogTail).where(LogTail.job_id == self._job, LogTail.attempt == self._attempt)
+        found = {row.rank: row for row in session.scalars(mine) if row.rank in self._ranks}
+        for rank in self._ranks:
+            if rank not in found:
+                path = str(self._plan.log_path(rank))
+                row = LogTail(
+                    job_id=self._job, attempt=self._attempt, rank=rank, host_name=self._host, path=path, report_bytes=0
+                )
+                row.log_bytes, row.text = 0, ""
+                session.add(row)
+                found[rank] = row
+        session.flush()
+        return dict(sorted(found.items()))
+
+    def _read(self, rank: int, offset: int) -> tuple[list[tuple[int, Report]], int, bool]:
+        path = self._plan.report_path(rank)
+        lines, end = read_lines(path, offset, BLOCK_BYTES)
+        size = path.stat().st_size if path.exists() else 0
+        if not lines and size - offset >= BLOCK_BYTES:
+            log.warning("rank %d: no line of its reports ends within %d bytes; they are left out", rank, BLOCK_BYTES)
+            end = offset + BLOCK_BYTES
+        reports = []
+        for line in lines:
+            try:
+                reports.append((rank, decode(line)))
+            except MalformedReport as error:
+                log.warning("rank %d: no report: %s", rank, error)
+        return reports, end, size - end >= BLOCK_BYTES or (bool(lines) and size > end)
+
+    def _renew_tail(self, row: LogTail, path: Path) -> None:
+        size = path.stat().st_size if path.exists() else 0
+        if size != row.log_bytes:
+            row.log_bytes, row.text = size, printable(_tail(path))
+
+    def _apply(self, session: Session, reports: Sequence[tuple[int, Report]]) -> None:
+        """All at once; where the database refuses that, one by one, and without those that it refuses."""
+        try:
+            with session.begin_nested():
+                self._rows(session, reports)
+        except (OperationalError, InterfaceError):
+            raise
+        except (SQLAlchemyError, TypeError, ValueError, AttributeError) as error:
+            if len(reports) == 1:
+                log.warning("rank %d: the registry refuses %s: %s", *reports[0], str(error).splitlines()[0])
+                return
+            for report in reports:
+                self._apply(session, [report])
+
+    def _rows(self, session: Session, reports: Sequence[tuple[int, Report]]) -> None:
+        self._metrics(session, [report for _, report in reports if isinstance(report, MetricReport)])
+        self._how_far(session, [report for rank, report in reports if rank == 0])
+        for _, report in reports:
+            match report:
+                case CheckpointWritten():
+                    self._checkpoint(session, report)
+                case CheckpointRemoved():
+                    self._removed(session, report)
+                case Evaluated():
+                    self._evaluation(session, report)
+                case ArtifactWritten():
+                    self._artifact(session, report)
+
+    def _how_far(self, session: Session, reports: Iterable[Report]) -> None:
+        columns: dict[str, Any] = {}
+        for report in reports:
+            match report:
+                case Progress():
+                    columns.update(_progress(report))
+                case Phase():
+                    columns.update(phase=_phase(report), eta_seconds=_finite(report.eta_seconds))
+        if columns:
+            session.execute(self._own_job().values(**columns).execution_options(synchronize_session=False))
+
+    def _own_job(self) -> Any:
+        return update(Job).where(Job.id == self._job, Job.attempt == self._attempt)
+
+    def _path(self, path: str) -> str:
+        return printable(os.path.normpath(Path(self._plan.run_dir, path)))
+
+    def _metrics(self, session: Session, reports: Iterable[MetricReport]) -> None:
+        rows = [
+            {
+                "job_id": self._job,
+                "name": printable(name),
+                "attempt": self._attempt,
+                "stage": report.stage,
+                "step": report.step,
+                "epoch": report.epoch,
+                "value": value,
+            }
+            for report in reports
+            for name, value in report.values.items()
+            if math.isfinite(value)
+        ]
+        if rows:
+            _insert_new(session, Metric, rows)
+
+    def _checkpoint(self, session: Session, report: CheckpointWritten) -> None:
+        row = {
+            "job_id": self._job,
+            "attempt": self._attempt,
+            "network": report.network,
+            "stage": report.stage,
+            "epoch": report.epoch,
+            "step": report.step,
+            "path": self._path(report.path),
+            "sha256": report.sha256,
+            "size": report.size,
+            "origin": "train",
+            "created_at": now(session),
+        }
+        _insert_new(session, Checkpoint, [row])
+        # From now on another attempt needs the files of this one.
+        here = self._own_job().where(Job.storage_id.is_(None)).values(storage_id=self._storage_id)
+        session.execute(here.execution_options(synchronize_session=False))
+
+    def _removed(self, session: Session, report: CheckpointRemoved) -> None:
+        session.execute(
+            update(Checkpoint)
+            .where(Checkpoint.job_id == self._job, Checkpoint.attempt == self._attempt)
+            .where(Checkpoint.path == self._path(report.path), Checkpoint.removed_at.is_(None))
+            .values(removed_at=now(session))
+        )
+
+    def _evaluation(self, session: Session, report: Evaluated) -> None:
+        checkpoint = session.get(Checkpoint, report.checkpoint_id) if report.checkpoint_id is not None else None
+        session.add(
+            Evaluation(
+                job_id=self._job,
+                attempt=self._attempt,
+                checkpoint_id=checkpoint.id if checkpoint else None,
+                checkpoint_path=self._path(report.checkpoint_path),
+                dataset_hash=report.dataset_hash,
+                split=report.split,
+                protocol=report.protocol,
+                height=report.height,
+                width=report.width,
+                engine=report.engine,
+                images=report.images,
+                mean_iou=report.mean_iou,
+                mean_iou_19=report.mean_iou_19,
+                pixel_accuracy=report.pixel_accuracy,
+                mean_loss=report.mean_loss,
+                iou_class=json.dumps(report.iou_class),
+                created_at=now(session),
+            )
+        )
+        session.flush()
+        self._best_so_far(session, self._job, report.mean_iou)
+        if checkpoint is not None and checkpoint.job_id is not None and report.split == VAL:
+            self._best_so_far(session, checkpoint.job_id, report.mean_iou)
+
+    def _best_so_far(self, session: Session, job: int, mean_iou: float) -> None:
+        session.execute(
+            update(Job)
+            .where(Job.id == job, or_(Job.mean_iou.is_(None), Job.mean_iou < mean_iou))
+            .values(mean_iou=mean_iou)
+            .execution_options(synchronize_session=False)
+        )
+
+    def _artifact(self, session: Session, report: ArtifactWritten) -> None:
+        checkpoint = session.get(Checkpoint, report.checkpoint_id) if report.checkpoint_id is not None else None
+        session.add(
+            Artifact(
+                job_id=self._job,
+                attempt=self._attempt,
+                checkpoint_id=checkpoint.id if checkpoint else None,
+                format=report.format,
+                path=self._path(report.path),
+                sha256=report.sha256,
+                size=report.size,
+                created_at=now(session),
+            )
+        )
+
+
+def _insert_new(session: Session, table: type[Metric] | type[Checkpoint], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows; those that are there already stay as they are."""
+    dialect = session.get_bind().dialect.name
+    insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    session.execute(insert.on_conflict_do_nothing(), rows)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _progress(report: Progress) -> dict[str, Any]:
+    """The columns of a job that tell how far it is."""
+    return {
+        "fraction": _finite(report.fraction),
+        "stage": report.stage,
+        "epoch": report.epoch,
+        "epochs": report.epochs,
+        "step": report.step,
+        "steps": report.steps,
+        "loss": _finite(report.loss),
+        "images_per_second": _finite(report.images_per_second),
+        "eta_seconds": _finite(report.eta_seconds),
+    }
+
+
+def _phase(report: Phase) -> str:
+    done = f" {report.done} of {report.total}" if report.done is not None and report.total else ""
+    return printable(f"{report.name}{done}")
+
+
+def _tail(path: Path) -> str:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - TAIL_BYTES))
+        block = file.read(TAIL_BYTES)
+    # The first line was cut.
+    return (block[block.find(b"\n") + 1 :] if size > TAIL_BYTES else block).decode(errors="replace")

@@ -1,0 +1,125 @@
+"""The rounds of a worker: everything that a message may ask for, done whether or not one comes.
+
+One thread does it all: beat, look after attempts, place, start. The registry is asked once a second, and at once when
+there is news.
+"""
+
+import logging
+import time
+from pathlib import Path
+
+from erfnet_jobs.errors import AlreadyRunning, ErfnetJobsError
+from erfnet_jobs.jobs import PartState
+from erfnet_jobs.launch.gang import PLAN_NAME
+from erfnet_jobs.registry.engine import Registry
+from erfnet_jobs.registry.hosts import beat_host
+from erfnet_jobs.registry.parts import HeldPart, held_parts
+from erfnet_jobs.settings import Settings
+from workers import reaper
+from workers.children import Supervisors
+from workers.news import News
+from workers.placing import pass_once
+from workers.start import claim_part, start_part
+
+log = logging.getLogger(__name__)
+
+ROUND_SECONDS = 1.0
+
+
+class Rounds:
+    """The rounds of the worker of one host. `instance` tells this run of it from others."""
+
+    def __init__(self, settings: Settings, registry: Registry, instance: str, news: News) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._instance = instance
+        self._news = news
+        self._supervisors = Supervisors()
+        self._lookout = reaper.Lookout(registry, settings)
+        self._next_beat = 0.0
+        self._trouble: str | None = None
+
+    def run(self) -> None:
+        """Make rounds until told to stop; raises AlreadyRunning when another worker takes the host over."""
+        while not self._news.stopping:
+            self._round()
+            self._news.wait(min(ROUND_SECONDS, self._settings.beat_interval))
+
+    def _round(self) -> None:
+        try:
+            self._beat()
+            for key in self._news.cancelled():
+                reaper.nudge(self._registry, key)
+            self._reap()
+            self._place()
+            self._look_after_own()
+        except AlreadyRunning:
+            raise
+        except ErfnetJobsError as error:
+            # The registry, most likely; what runs goes on, and the next round tries again.
+            if str(error) != self._trouble:
+                log.error("%s", error)  # noqa: TRY400 - the message stands on its own
+            self._trouble = str(error)
+        else:
+            if self._trouble is not None:
+                log.info("the registry answers again")
+            self._trouble = None
+
+    def _beat(self) -> None:
+        if time.monotonic() < self._next_beat:
+            return
+        self._next_beat = time.monotonic() + self._settings.beat_interval
+        with self._registry.write() as session:
+            ours = beat_host(session, self._settings.host_name, self._instance)
+        if not ours:
+            raise AlreadyRunning(
+                f"another worker has registered as host {self._settings.host_name!r}: stop one of them, "
+                "or give them different names with ERFNET_JOBS_HOST_NAME"
+            )
+        if self._lookout.look():
+            self._news.tell()
+
+    def _reap(self) -> None:
+        for key, how in self._supervisors.ended().items():
+            if reaper.supervisor_ended(self._registry, key, how, self._settings):
+                log.warning("job %d, attempt %d is lost: its supervisor ended %s", key.job, key.attempt, how)
+            self._news.tell()
+
+    def _place(self) -> None:
+        for key in pass_once(self._registry, self._settings.runs, self._lookout.silent):
+            log.info("job %d, attempt %d: assigned to %s", key.job, key.attempt, key.host)
+
+    def _look_after_own(self) -> None:
+        with self._registry.read() as session:
+            parts = held_parts(session, self._settings.host_name)
+        for part in parts:
+            self._look_after(part)
+
+    def _look_after(self, part: HeldPart) -> None:
+        if part.ended:
+            # While its lease stands its supervisor is about to end it, or about to be declared lost.
+            if not part.leased and reaper.clear_if_gone(self._registry, part):
+                self._news.tell()
+        elif part.state == PartState.ASSIGNED:
+            if part.cancelled:
+                reaper.cancel_assigned(self._registry, part)
+                self._news.tell()
+            elif part.first_rank == 0 or _ready(part):
+                self._start(part)
+
+    def _start(self, part: HeldPart) -> None:
+        with self._registry.write() as session:
+            claimed = claim_part(session, part, self._settings)
+        process = start_part(claimed, self._registry, self._settings) if claimed else None
+        key = part.key
+        if process is None:
+            log.warning("job %d, attempt %d: could not be started here", key.job, key.attempt)
+            self._news.tell()
+            return
+        self._supervisors.add(key, process)
+        log.info("job %d, attempt %d: supervisor %d started", key.job, key.attempt, process.pid)
+
+
+def _ready(part: HeldPart) -> bool:
+    """Whether the host of rank 0 has started its part, and this host sees its plan."""
+    return part.scheduler is not None and Path(part.run_dir, PLAN_NAME).exists()

@@ -1,0 +1,203 @@
+"""Starting a part on this host: its plan and its run folder, then its supervisor, which outlives this process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from erfnet_jobs import __version__
+from erfnet_jobs.ascend.devices import threads_per_rank
+from erfnet_jobs.ascend.environment import ATTEMPT_MARK
+from erfnet_jobs.errors import ErfnetJobsError, RanksFailed, UsageError
+from erfnet_jobs.files import sync_folder, write_atomically
+from erfnet_jobs.jobs import Outcome, TrainSpec, spec_from_json, spec_to_dict
+from erfnet_jobs.launch.foreground import disk_errors
+from erfnet_jobs.launch.gang import PLAN_NAME, attempt_mark
+from erfnet_jobs.launch.program import module_command, with_this_package
+from erfnet_jobs.plan import Plan, RankPlace, write_plan
+from erfnet_jobs.registry.attempts import End, claim, end_part
+from erfnet_jobs.registry.engine import Registry
+from erfnet_jobs.registry.jobs import get_job
+from erfnet_jobs.registry.parts import HeldPart, parts_of_attempt
+from erfnet_jobs.registry.tables import Attempt, RegistryIdentity
+from erfnet_jobs.settings import Settings, environment_of
+from workers.inputs import check_paths, named_checkpoints, newest_on_disk
+
+JOB_NAME = "job.json"
+SUPERVISOR = "workers.supervisor"
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A part that this host may start, and what goes into its run folder."""
+
+    part: HeldPart
+    plan: Plan
+    job: Mapping[str, object]
+
+    @property
+    def leads(self) -> bool:
+        """Whether rank 0 is this host's, who makes the attempt's folder."""
+        return self.part.first_rank == 0
+
+
+def claim_part(session: Session, part: HeldPart, settings: Settings) -> Claimed | None:
+    """Take the part, and plan it. None where it is not to be started (any more, or yet).
+
+    A plan that cannot be made ends the attempt in the same transaction.
+    """
+    key = part.key
+    if not claim(session, key.job, key.attempt, key.host, None):
+        return None
+    try:
+        plan = _plan(session, part, settings)
+    except ErfnetJobsError as error:
+        end_part(session, key.job, key.attempt, key.host, failure(error), settings.retry_delay)
+        return None
+    return Claimed(part, plan, _job_document(session, plan))
+
+
+def failure(error: ErfnetJobsError) -> End:
+    """How an attempt ends whose part could not be started."""
+    return End(Outcome.FAILED, str(error), error=type(error).__name__, permanent=error.permanent)
+
+
+def _plan(session: Session, part: HeldPart, settings: Settings) -> Plan:
+    key = part.key
+    spec = spec_from_json(get_job(session, key.job).spec)
+    attempt = session.get_one(Attempt, (key.job, key.attempt))
+    if part.first_rank == 0:
+        attempt.run_dir = str(settings.runs / str(key.job) / str(key.attempt))
+    inputs = named_checkpoints(session, spec)
+    resume = newest_on_disk(session, key.job) if isinstance(spec, TrainSpec) else None
+    if part.first_rank == 0 and resume is not None:
+        attempt.resumed_from = resume.id
+    ranks = [
+        RankPlace(rank, host, device, local)
+        for host, devices, first in parts_of_attempt(session, key.job, key.attempt)
+        for local, (rank, device) in enumerate(enumerate(devices, first))
+    ]
+    return Plan(
+        kind=spec.kind,
+        spec=spec,
+        run_dir=attempt.run_dir,
+        data_dir=str(settings.data_dir),
+        ranks=tuple(sorted(ranks, key=lambda place: place.rank)),
+        job=key.job,
+        attempt=key.attempt,
+        inputs=inputs,
+        resume=resume,
+        threads=threads_per_rank(len(part.devices)),
+    )
+
+
+def _job_document(session: Session, plan: Plan) -> dict[str, object]:
+    job = get_job(session, plan.job or 0)
+    return {
+        "registry": session.scalars(select(RegistryIdentity.uuid)).one(),
+        "job": job.id,
+        "name": job.name,
+        "user": f"{job.user_name}@{job.user_host}",
+        "submitted_at": job.created_at.isoformat(),
+        "spec": spec_to_dict(plan.spec),
+        "seed": getattr(plan.spec, "seed", None),
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str | None]:
+    found: dict[str, str | None] = {"erfnet-jobs": __version__, "python": sys.version.split()[0]}
+    for package in ("mindspore", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def start_part(claimed: Claimed, registry: Registry, settings: Settings) -> "subprocess.Popen[bytes] | None":
+    """Check what only this host can check, write the run folder, start the supervisor.
+
+    None where that failed: then nothing has been started, and the attempt has ended with the reason.
+    """
+    plan = claimed.plan
+    try:
+        check_paths(plan.spec, plan.inputs)
+        folder = _run_folder(claimed)
+        return _start_supervisor(claimed, folder, settings)
+    except ErfnetJobsError as error:
+        key = claimed.part.key
+        with registry.write() as session:
+            end_part(session, key.job, key.attempt, key.host, failure(error), settings.retry_delay)
+        return None
+
+
+def _run_folder(claimed: Claimed) -> Path:
+    folder = Path(claimed.plan.run_dir)
+    with disk_errors(folder):
+        if claimed.leads:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            _write_job(folder.parent / JOB_NAME, claimed.job)
+            _make_folder(folder)
+            write_plan(claimed.plan, folder / PLAN_NAME)
+        (folder / "logs").mkdir(exist_ok=True)
+    return folder
+
+
+def _write_job(path: Path, document: Mapping[str, object]) -> None:
+    """Once per job; a folder that belongs to another registry is refused."""
+    try:
+        owner = json.loads(path.read_bytes()).get("registry")
+    except FileNotFoundError:
+        write_atomically(path, json.dumps(document, indent=2).encode() + b"\n")
+        return
+    except (ValueError, AttributeError) as error:
+        raise UsageError(f"{path} is damaged ({error}): move {path.parent} away and submit the job again") from error
+    if owner != document["registry"]:
+        raise UsageError(
+            f"{path.parent} belongs to job {document['job']} of another registry ({owner}): set ERFNET_JOBS_RUNS to "
+            "a folder of this registry's own, or move that one away"
+        )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir()
+    except FileExistsError as error:
+        raise UsageError(f"{folder} is there already, and this attempt did not make it: move it away") from error
+    sync_folder(folder.parent)
+
+
+def supervisor_log(claimed: Claimed, folder: Path) -> Path:
+    """Where a supervisor writes; several hosts may share the folder."""
+    name = "supervisor.log" if claimed.leads else f"supervisor.{claimed.part.key.host}.log"
+    return folder / "logs" / name
+
+
+def _start_supervisor(claimed: Claimed, folder: Path, settings: Settings) -> "subprocess.Popen[bytes]":
+    scheduler = claimed.part.scheduler
+    address = [f"{scheduler[0]}:{scheduler[1]}"] if scheduler and not claimed.leads else []
+    mark = attempt_mark(claimed.plan, settings.host_name)
+    environ = {**with_this_package(os.environ), **environment_of(settings), ATTEMPT_MARK: mark}
+    with disk_errors(folder), supervisor_log(claimed, folder).open("ab") as log:
+        try:
+            return subprocess.Popen(
+                module_command(SUPERVISOR, str(folder), *address),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environ,
+                cwd="/",
+                start_new_session=True,
+            )
+        except BlockingIOError as error:  # EAGAIN: too many processes of this user
+            raise RanksFailed(
+                f"no more processes can be started here ({error}): raise the limit (ulimit -u)"
+            ) from error
