@@ -64,6 +64,7 @@ class Client:
         self.actor = this_user()
         self._broker: Broker | None = None
         self._hosts = HostsSeen()
+        self._hosts_missed = False
 
     @cached_property
     def registry(self) -> Registry:
@@ -149,7 +150,8 @@ class Client:
         return request
 
     def _check_hosts(self, session: Session, request: Request) -> None:
-        if not self._hosts.check(session, request):
+        if not self._hosts.check(session, request) and not self._hosts_missed:
+            self._hosts_missed = True
             self.warn("no host is registered yet: the job waits until one is; start one with 'erfnet-jobs up'")
 
     def _wake(self, documents: Sequence[Document]) -> None:
