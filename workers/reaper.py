@@ -55,7 +55,6 @@ def cancel_assigned(registry: Registry, part: HeldPart) -> None:
     key = part.key
     with registry.write() as session:
         end_attempt(session, key.job, key.attempt, End(Outcome.CANCELLED, "cancelled by the user"), 0)
-        clear_part(session, key.job, key.attempt, key.host)
 
 
 def supervisor_ended(registry: Registry, key: PartKey, how: str, settings: Settings) -> bool:
