@@ -16,7 +16,7 @@ from pathlib import Path
 from erfnet_jobs import __version__
 from erfnet_jobs.ascend.environment import RankEnvironment, from_environ
 from erfnet_jobs.ascend.lifeline import hold_lifeline
-from erfnet_jobs.errors import DiskFull, ErfnetJobsError, UsageError
+from erfnet_jobs.errors import DiskFull, ErfnetJobsError, Interrupted, UsageError
 from erfnet_jobs.jobs import JobKind
 from erfnet_jobs.plan import Plan, read_plan
 from erfnet_jobs.reports import Done, Failed, Hello, Phase, ReportWriter
@@ -40,6 +40,8 @@ def main(arguments: list[str]) -> int:
         _work(plan, environment, writer)
         writer.write(Done())
         writer.close()
+    except KeyboardInterrupt:
+        return _fail(Interrupted("ended by an interrupt"), plan, writer)
     except Exception as error:  # noqa: BLE001  whatever it was, the supervisor is to know
         return _fail(error, plan, writer)
     return 0
