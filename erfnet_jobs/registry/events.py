@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import cast
 
-from sqlalchemy import func, select
+from sqlalchemy import Table, func, insert, select
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.registry.tables import Event
+
+_INSERT = insert(cast("Table", Event.__table__))
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,15 @@ def record_event(
     actor: Actor | None = None,
 ) -> None:
     """Append one row to the audit log, in the transaction of what it tells."""
-    session.add(
-        Event(
-            at=now(session),
-            kind=kind,
-            text=text,
-            job_id=job,
-            attempt=attempt,
-            host_name=host,
-            user_name=actor.user if actor else None,
-            user_host=actor.host if actor else None,
-        )
-    )
+    row = {
+        "at": now(session),
+        "kind": kind,
+        "text": text,
+        "job_id": job,
+        "attempt": attempt,
+        "host_name": host,
+        "user_name": actor.user if actor else None,
+        "user_host": actor.host if actor else None,
+    }
+    # Not through the session's unit of work, which takes longer than the rest of a submit.
+    session.connection().execute(_INSERT, row)

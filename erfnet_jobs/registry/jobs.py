@@ -4,15 +4,18 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Table, insert, select, update
+from sqlalchemy.orm import Session, make_transient_to_detached
 
 from erfnet_jobs.errors import NotFound, UsageError
 from erfnet_jobs.jobs import TERMINAL, TRANSITIONS, JobState, Request, spec_to_json
 from erfnet_jobs.registry.events import Actor, now, record_event
 from erfnet_jobs.registry.tables import Job, JobDependency, JobGroup
+
+_INSERT = insert(cast("Table", Job.__table__))
+_NO_VALUES = dict.fromkeys(Job.__table__.columns.keys())
 
 
 def get_job(session: Session, job_id: int, *, lock: bool = False) -> Job:
@@ -44,9 +47,9 @@ def submit_job(
     Raises NotFound for an unknown job in `after`, UsageError for one that will never succeed.
     """
     pending = _unfinished(session, request.after)
-    at = now(session)
     state = JobState.WAITING if pending else JobState.QUEUED
-    job = Job(
+    job = _insert(
+        session,
         group_id=group,
         kind=request.spec.kind,
         name=request.name,
@@ -61,12 +64,21 @@ def submit_job(
         spec=spec_to_json(request.spec),
         user_name=actor.user,
         user_host=actor.host,
-        created_at=at,
+        attempt=0,
+        cancel_requested=False,
+        created_at=now(session),
     )
-    session.add(job)
-    session.flush()
     session.add_all(JobDependency(job_id=job.id, needs_job_id=needs) for needs in dict.fromkeys(request.after))
     record_event(session, "submitted", f"{request.spec.kind} on {request.spec.cards} cards", job=job.id, actor=actor)
+    return job
+
+
+def _insert(session: Session, **values: Any) -> Job:
+    """The row of these columns, without the session's unit of work: a submit takes less than half the time."""
+    (job_id,) = session.connection().execute(_INSERT, values).inserted_primary_key or ()
+    job = Job(**{**_NO_VALUES, **values, "id": job_id})
+    make_transient_to_detached(job)
+    session.add(job)
     return job
 
 
