@@ -148,7 +148,7 @@ class Demo:
         height, width = self.size
         return [
             f"export ERFNET_JOBS_HOME={self.settings.home}",
-            "erfnet-jobs status 1",
+            f"erfnet-jobs status {min(self._ended)}",
             "erfnet-jobs up",
             f"erfnet-jobs submit train --data {self.data or self.scenes} --cards 2 --size {height}x{width}",
             "erfnet-jobs down",
@@ -158,14 +158,20 @@ class Demo:
 def _outcome(job: Document) -> str:
     if job["kind"] == "train":
         epochs = sum(recipe.EPOCHS)
-        return f"{epochs} epochs in four stages, loss {job['loss']:.2f}, {len(job['checkpoints'])} checkpoints kept"
+        kept = [row for row in job["checkpoints"] if not row["removed_at"]]
+        return f"{epochs} epochs in four stages, loss {job['loss']:.2f}, {_count(kept, 'checkpoint')} kept"
     if job["kind"] == "eval":
         best = max((row["mean_iou"] for row in job["evaluations"]), default=0.0)
-        return f"{len(job['evaluations'])} checkpoints measured, best mean IoU {best:.3f}"
+        return f"{_count(job['evaluations'], 'checkpoint')} measured, best mean IoU {best:.3f}"
     files = job["artifacts"]
     if job["kind"] == "export":
         return f"{files[0]['path']}, {file_size(files[0]['size'])}" if files else "nothing was written"
-    return f"{len(_pictures(job))} pictures in {Path(_pictures(job)[0]).parent}" if _pictures(job) else "no pictures"
+    pictures = _pictures(job)
+    return f"{_count(pictures, 'picture')} in {Path(pictures[0]).parent}" if pictures else "no pictures"
+
+
+def _count(things: Sequence[object], name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def _pictures(job: Document) -> list[str]:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from erfnet_jobs.files import write_atomically
 
+# SIGKILL acts at once, unless the kernel waits for a device or a file server.
+KILL_SECONDS = 10.0
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -94,7 +97,7 @@ def stop(identity: Identity, patience: float) -> bool:
     """SIGTERM, and SIGKILL after `patience` seconds; returns once the process has ended. True if it obeyed SIGTERM."""
     if stop_within(identity, signal.SIGTERM, patience):
         return True
-    stop_within(identity, signal.SIGKILL, patience)
+    stop_within(identity, signal.SIGKILL, KILL_SECONDS)
     return False
 
 

@@ -72,8 +72,7 @@ def start_redis(settings: Settings) -> Identity:
 
     Raises MissingDependency without a redis-server, BrokerUnreachable with its last log lines if it does not come up.
     """
-    if running := running_redis(settings):
-        _wait_for_answer(settings)
+    if running := _running_and_well(settings):
         return running
     _check_socket_path(settings)
     log = log_path(settings)
@@ -113,12 +112,14 @@ def _check_socket_path(settings: Settings) -> None:
         )
 
 
-def _wait_for_answer(settings: Settings) -> None:
-    if not wait_until(lambda: answers(settings), START_SECONDS):
+def _running_and_well(settings: Settings) -> Identity | None:
+    """The Redis that runs, once it answers; None where none runs, or where it was just ending."""
+    if not wait_until(lambda: answers(settings) or running_redis(settings) is None, START_SECONDS):
         raise BrokerUnreachable(
             f"the Redis at {settings.redis_socket} runs but does not answer: end it with 'erfnet-jobs down', "
             f"then start again; its log is {log_path(settings)}"
         )
+    return running_redis(settings)
 
 
 def stop_redis(settings: Settings) -> bool:
