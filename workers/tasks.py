@@ -6,6 +6,9 @@ from erfnet_jobs.broker import CANCEL_TASK, PLACE_TASK, START_TASK
 from erfnet_jobs.registry.parts import PartKey
 from workers.news import News
 
+# What a database's integer holds; a message may hold more.
+MAX_ID = 2**63 - 1
+
 
 def register_tasks(app: Any, host: str, news: News) -> None:
     """Give the app its three tasks."""
@@ -21,7 +24,7 @@ def register_tasks(app: Any, host: str, news: News) -> None:
     @app.task(name=CANCEL_TASK)  # type: ignore[untyped-decorator]
     def cancel(*args: object) -> None:
         match args:
-            case (int(job), int(attempt)):
+            case (int(job), int(attempt)) if 0 < job <= MAX_ID and 0 < attempt <= MAX_ID:
                 news.cancel(PartKey(job, attempt, host))
             case _:
                 news.tell()
