@@ -2,12 +2,13 @@
 
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Make `path` hold `content` or what it held before, never part of it; the folder must exist."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)

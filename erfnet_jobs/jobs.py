@@ -94,11 +94,16 @@ def _require(condition: bool, name: str, value: object, remedy: str) -> None:
         raise UsageError(f"{name} is {value!r}: {remedy}")
 
 
+def _whole(value: object, low: int, high: int) -> bool:
+    """Whether it is a whole number in that range; True is none, and neither is 1.0."""
+    return type(value) is int and low <= value <= high
+
+
 def _check_common(cards: int, size: tuple[int, int], batch_size: int) -> None:
-    _require(1 <= cards <= MAX_CARDS, "cards", cards, f"give a number from 1 to {MAX_CARDS}")
-    _require(1 <= batch_size <= 1024, "batch size", batch_size, "give a number from 1 to 1024 (images per rank)")
+    _require(_whole(cards, 1, MAX_CARDS), "cards", cards, f"give a number from 1 to {MAX_CARDS}")
+    _require(_whole(batch_size, 1, 1024), "batch size", batch_size, "give a number from 1 to 1024 (images per rank)")
     _require(
-        len(size) == 2 and all(64 <= side <= 8192 and side % DOWNSAMPLING == 0 for side in size),
+        len(size) == 2 and all(_whole(side, 64, 8192) and side % DOWNSAMPLING == 0 for side in size),
         "size",
         size,
         f"give HEIGHTxWIDTH, both multiples of {DOWNSAMPLING} from 64 to 8192, such as 512x1024",
@@ -136,14 +141,14 @@ class TrainSpec:
             "give a range within 1-4, such as 1-4 or 3-4",
         )
         _require(
-            len(self.epochs) == len(STAGES) and all(1 <= epoch <= 100_000 for epoch in self.epochs),
+            len(self.epochs) == len(STAGES) and all(_whole(epoch, 1, 100_000) for epoch in self.epochs),
             "epochs",
             self.epochs,
             "give four whole numbers from 1, one for each stage, such as 65,85,65,85",
         )
         _require(self.lr is None or 0 < self.lr <= 1, "lr", self.lr, "give a number above 0 and up to 1")
-        _require(0 <= self.seed < 2**31, "seed", self.seed, "give a whole number from 0 to 2147483647")
-        _require(self.keep >= 1, "keep", self.keep, "keep at least one checkpoint")
+        _require(_whole(self.seed, 0, 2**31 - 1), "seed", self.seed, "give a whole number from 0 to 2147483647")
+        _require(_whole(self.keep, 1, 2**31), "keep", self.keep, "keep at least one checkpoint")
         _require(bool(self.data), "data", self.data, "give a dataset folder or a MindRecord")
         _require(
             self.stages[0] == 1 or self.checkpoint is not None,
@@ -227,7 +232,7 @@ class InferSpec:
         _check_common(self.cards, self.size, 1)
         _require(self.cards == 1, "cards", self.cards, "an inference job runs on one device")
         _require(self.split in SPLITS, "split", self.split, f"give one of {', '.join(SPLITS)}")
-        _require(self.limit is None or self.limit >= 1, "limit", self.limit, "give a whole number from 1")
+        _require(self.limit is None or _whole(self.limit, 1, 2**31), "limit", self.limit, "give a whole number from 1")
 
 
 Spec = TrainSpec | EvalSpec | ExportSpec | InferSpec
@@ -250,8 +255,8 @@ class Request:
     after: tuple[int, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        _require(1 <= self.max_attempts <= 100, "max attempts", self.max_attempts, "give a number from 1 to 100")
-        _require(-1000 <= self.priority <= 1000, "priority", self.priority, "give a number from -1000 to 1000")
+        _require(_whole(self.max_attempts, 1, 100), "max attempts", self.max_attempts, "give a number from 1 to 100")
+        _require(_whole(self.priority, -1000, 1000), "priority", self.priority, "give a number from -1000 to 1000")
         if self.devices is not None:
             _require(
                 len(set(self.devices)) == len(self.devices) == self.spec.cards,
@@ -291,7 +296,7 @@ def spec_from_dict(document: Mapping[str, Any]) -> Spec:
     """
     values = dict(document)
     kind = values.pop("kind", None)
-    if kind not in set(SPEC_TYPES):
+    if not isinstance(kind, str) or kind not in set(SPEC_TYPES):
         raise UsageError(f"job kind is {kind!r}: give one of {', '.join(SPEC_TYPES)}")
     spec_type = SPEC_TYPES[JobKind(kind)]
     known = {entry.name for entry in fields(spec_type)}

@@ -92,8 +92,16 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
 
 
 def plan_from_dict(document: Mapping[str, Any]) -> Plan:
-    """The plan of such a mapping; raises UsageError for another version or a spec that is not valid."""
-    values = dict(document)
+    """The plan of such a mapping; raises UsageError for another version and for what is not valid."""
+    try:
+        return _plan(dict(document))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"the plan cannot be read ({type(error).__name__}: {error}): let the program that reads it write it"
+        ) from error
+
+
+def _plan(values: dict[str, Any]) -> Plan:
     if (version := values.pop("version", None)) != VERSION:
         raise UsageError(f"the plan's version is {version!r}: this program reads {VERSION}; use one version of it")
     values["kind"] = JobKind(values["kind"])
@@ -111,4 +119,8 @@ def write_plan(plan: Plan, path: Path) -> None:
 
 def read_plan(path: Path) -> Plan:
     """The plan in a file; raises OSError or UsageError."""
-    return plan_from_dict(json.loads(path.read_bytes()))
+    try:
+        document = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise UsageError(f"the plan {path} is not JSON ({error}): it was cut or written by something else") from error
+    return plan_from_dict(document)

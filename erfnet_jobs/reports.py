@@ -230,7 +230,7 @@ class ReportWriter:
 
 
 def read_lines(path: Path, offset: int, limit: int = 1 << 20) -> tuple[list[bytes], int]:
-    """The whole lines from byte `offset` on (at most about `limit` bytes), and the offset after them.
+    """The whole lines from byte `offset` on (at most about `limit` bytes, or one line), and the offset after them.
 
     A file that is not there yet has no lines.
     """
@@ -241,4 +241,6 @@ def read_lines(path: Path, offset: int, limit: int = 1 << 20) -> tuple[list[byte
     except FileNotFoundError:
         return [], offset
     end = block.rfind(b"\n") + 1
+    if not end and len(block) == limit:  # a line longer than that; else its file would never be read on
+        return read_lines(path, offset, limit * 2)
     return block[:end].split(b"\n")[:-1], offset + end

@@ -93,8 +93,10 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
 
 def _read(name: str, value: object, source: str) -> Any:
     try:
+        if isinstance(value, dict | list):
+            raise ValueError("one value is needed")  # noqa: TRY004, TRY301 - told as other values that cannot be read
         return _READERS.get(name, str)(str(value))
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # RuntimeError: '~name' of a user that is not there
         raise UsageError(f"{source} is {value!r}: {error}; correct it or take it out") from error
 
 
@@ -105,7 +107,7 @@ def _config(home: Path, names: frozenset[str]) -> dict[str, Any]:
             document = tomllib.load(file)
     except FileNotFoundError:
         return {}
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # not TOML, or not even UTF-8
         raise UsageError(f"{path} cannot be read: {error}; correct it or move it away") from error
     if unknown := sorted(set(document) - names):
         raise UsageError(f"{path} has unknown settings {', '.join(unknown)}: known are {', '.join(sorted(names))}")

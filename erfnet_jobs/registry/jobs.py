@@ -14,7 +14,7 @@ from erfnet_jobs.jobs import TERMINAL, TRANSITIONS, JobState, Request, spec_to_j
 from erfnet_jobs.registry.events import Actor, now, record_event
 from erfnet_jobs.registry.tables import Job, JobDependency, JobGroup
 
-_INSERT = insert(cast("Table", Job.__table__))
+_INSERT = insert(cast("Table", Job.__table__)).returning(Job.__table__.c.id)
 _NO_VALUES = dict.fromkeys(Job.__table__.columns.keys())
 
 
@@ -75,7 +75,7 @@ def submit_job(
 
 def _insert(session: Session, **values: Any) -> Job:
     """The row of these columns, without the session's unit of work: a submit takes less than half the time."""
-    (job_id,) = session.connection().execute(_INSERT, values).inserted_primary_key or ()
+    job_id = session.connection().execute(_INSERT, values).scalar_one()
     job = Job(**{**_NO_VALUES, **values, "id": job_id})
     make_transient_to_detached(job)
     session.add(job)
