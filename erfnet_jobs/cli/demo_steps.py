@@ -11,7 +11,7 @@ from erfnet_jobs.cli import demo_recipe as recipe
 from erfnet_jobs.cli.best import best_lines
 from erfnet_jobs.cli.job_details import ENDED, details_lines
 from erfnet_jobs.cli.live import LiveLine
-from erfnet_jobs.cli.output import Document, duration, file_size, warn
+from erfnet_jobs.cli.output import Document, duration, file_size, number, warn
 from erfnet_jobs.cli.progress import progress_line
 from erfnet_jobs.cli.status import job_table
 from erfnet_jobs.cli.wait import show_job
@@ -103,8 +103,8 @@ class Demo:
             )
             request = Request(spec, name="demo", max_attempts=2)
             jobs = client.submit(request, then=(JobKind.EXPORT, JobKind.INFER))
-            listed = ", ".join(f"{job['id']} {job['kind']}" for job in jobs)
-            say(f"jobs {listed}; the training on {recipe.CARDS} cards")
+            train, *others = [f"{job['id']} {job['kind']}" for job in jobs]
+            say(", ".join([f"jobs {train} on {recipe.CARDS} cards", *others]))
             return jobs
 
     def _follow(self, client: Client, jobs: Sequence[Document]) -> None:
@@ -159,13 +159,13 @@ def _outcome(job: Document) -> str:
     if job["kind"] == "train":
         epochs = sum(recipe.EPOCHS)
         kept = [row for row in job["checkpoints"] if not row["removed_at"]]
-        return f"{epochs} epochs in four stages, loss {job['loss']:.2f}, {_count(kept, 'checkpoint')} kept"
+        return f"{epochs} epochs in four stages, loss {number(job['loss'], 2)}, {_count(kept, 'checkpoint')} kept"
     if job["kind"] == "eval":
         best = max((row["mean_iou"] for row in job["evaluations"]), default=0.0)
         return f"{_count(job['evaluations'], 'checkpoint')} measured, best mean IoU {best:.3f}"
-    files = job["artifacts"]
     if job["kind"] == "export":
-        return f"{files[0]['path']}, {file_size(files[0]['size'])}" if files else "nothing was written"
+        models = [row for row in job["artifacts"] if row["format"] == "mindir"]
+        return f"{models[0]['path']}, {file_size(models[0]['size'])}" if models else "nothing was written"
     pictures = _pictures(job)
     return f"{_count(pictures, 'picture')} in {Path(pictures[0]).parent}" if pictures else "no pictures"
 

@@ -20,7 +20,7 @@ def progress_text(job: Document) -> str:
     parts = [f"job {job['id']} {job['kind']} {job['state']}"]
     if job["state"] not in ("running", "starting"):
         return f"{parts[0]}: {' '.join((job['reason'] or '').split())}"
-    if job["phase"]:
+    if job["phase"] and job["phase"] != job["kind"]:
         parts.append(str(job["phase"]))
     if job["stage"]:
         parts.append(f"stage {job['stage']} epoch {job['epoch']}/{job['epochs']} step {job['step']}/{job['steps']}")
