@@ -119,7 +119,7 @@ class Records:
                 self._rows(session, reports)
         except (OperationalError, InterfaceError):
             raise
-        except (SQLAlchemyError, TypeError, ValueError, AttributeError) as error:
+        except (SQLAlchemyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             if len(reports) == 1:
                 log.warning("rank %d: the registry refuses %s: %s", *reports[0], str(error).splitlines()[0])
                 return

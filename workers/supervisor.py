@@ -13,7 +13,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from erfnet_jobs.errors import BrokerUnreachable, DiskFull, ErfnetJobsError, RanksFailed, RegistryUnreachable
+from erfnet_jobs.errors import (
+    BrokerUnreachable,
+    DiskFull,
+    ErfnetJobsError,
+    RanksFailed,
+    RegistryNotMigrated,
+    RegistryUnreachable,
+)
 from erfnet_jobs.jobs import Outcome
 from erfnet_jobs.launch.gang import PLAN_NAME, Gang
 from erfnet_jobs.launch.verdict import GangResult
@@ -32,6 +39,8 @@ PAUSE_SECONDS = 0.5
 # Between two looks at a registry that does not answer.
 RETRY_SECONDS = 1.0
 LOOPBACK = "127.0.0.1"
+# Also while somebody upgrades or restores it: ranks that run are worth waiting for it.
+REGISTRY_AWAY = (RegistryUnreachable, RegistryNotMigrated)
 
 
 class Supervisor:
@@ -114,7 +123,7 @@ class Supervisor:
                 course.publish(self._address_to_tell)
                 self._address_to_tell = None
             synced = course.sync()
-        except RegistryUnreachable as error:
+        except REGISTRY_AWAY as error:
             self._note(str(error))
             return None
         self._note(None)
@@ -143,7 +152,7 @@ class Supervisor:
     def _told(self, course: "Course", result: GangResult) -> bool:
         try:
             course.end(result)
-        except RegistryUnreachable as error:
+        except REGISTRY_AWAY as error:
             self._note(str(error))
             return False
         return True
