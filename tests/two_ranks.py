@@ -65,6 +65,7 @@ def main() -> None:
     world.join(environment)
     found = take_steps(TrainStep, batch_of(environment.rank), environment.world_size)
     Path(read_plan(Path(sys.argv[1])).run_dir, f"rank_{environment.rank}.json").write_text(json.dumps(found))
+    world.leave(environment.world_size)
     os._exit(0)
 
 

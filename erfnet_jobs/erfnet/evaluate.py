@@ -18,8 +18,10 @@ from erfnet_jobs.erfnet.metrics import Matrix, Scores, confusion_matrix, scores
 from erfnet_jobs.erfnet.metrics_text import metrics_text
 from erfnet_jobs.erfnet.model import OUTPUTS, label_scale
 from erfnet_jobs.erfnet.prefetch import prefetch
+from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL
 from erfnet_jobs.erfnet.samples import Source
 from erfnet_jobs.erfnet.stages import CLASS_WEIGHTS
+from erfnet_jobs.erfnet.thinning import Thinning
 from erfnet_jobs.erfnet.transforms import Size, prepare_image, prepare_label
 from erfnet_jobs.errors import UsageError
 from erfnet_jobs.files import sha256_of, write_atomically
@@ -113,11 +115,13 @@ def evaluate(plan: Plan, write: Callable[[Report], None]) -> None:
     source = open_source(Path(spec.data), spec.split, Path(plan.data_dir))
     evaluation = Evaluation(source, spec.network, spec.size, min(spec.batch_size, len(source)))
     total = len(source) * len(plan.inputs)
+    thinning = Thinning(PROGRESS_INTERVAL)
     for number, checkpoint in enumerate(plan.inputs):
         write(Phase("evaluate", number, len(plan.inputs)))
 
         def progress(done: int, before: int = number * len(source)) -> None:
-            write(Progress(fraction=(before + done) / total, step=before + done, steps=total))
+            if thinning.is_due(always=done == len(source)):
+                write(Progress(fraction=(before + done) / total, step=before + done, steps=total))
 
         measured = evaluation.measure(checkpoint, progress)
         evaluated = _evaluated(plan, spec, checkpoint, source, measured)

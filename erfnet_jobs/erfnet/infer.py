@@ -16,6 +16,8 @@ from erfnet_jobs.erfnet.labels import colourize
 from erfnet_jobs.erfnet.overlay import Pixels, Seen, overlay, sheet, side_by_side
 from erfnet_jobs.erfnet.pictures import check_same_size, load_image, load_label
 from erfnet_jobs.erfnet.prefetch import prefetch
+from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL
+from erfnet_jobs.erfnet.thinning import Thinning
 from erfnet_jobs.erfnet.transforms import Size, prepare_image
 from erfnet_jobs.errors import BadData, UsageError
 from erfnet_jobs.files import sha256_of, write_atomically
@@ -69,6 +71,7 @@ def infer(plan: Plan, write: Callable[[Report], None]) -> None:
     segmenter = Segmenter(network)
     segmenter.set_train(False)
     preview: list[Seen] = []
+    thinning = Thinning(PROGRESS_INTERVAL)
     write(Phase("infer", 0, len(pictures)))
     with prefetch(_load, pictures) as loaded:
         for number, picture in enumerate(loaded, 1):
@@ -78,7 +81,8 @@ def infer(plan: Plan, write: Callable[[Report], None]) -> None:
                 write(_artifact(best, checkpoint.id))
             if number <= PREVIEW_ROWS:
                 preview.append(seen)
-            write(Progress(fraction=number / len(pictures), step=number, steps=len(pictures)))
+            if thinning.is_due(always=number == len(pictures)):
+                write(Progress(fraction=number / len(pictures), step=number, steps=len(pictures)))
     _write_png(folder / PREVIEW_NAME, sheet(preview))
     write(_artifact(folder / PREVIEW_NAME, checkpoint.id))
 

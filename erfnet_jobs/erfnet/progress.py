@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from erfnet_jobs.erfnet.stages import StageRun
+from erfnet_jobs.erfnet.thinning import Thinning
 from erfnet_jobs.jobs import ENCODER, ERFNET
 from erfnet_jobs.reports import Metric, Progress, Report
 
@@ -57,11 +58,11 @@ class TrainingProgress:
         self._write = write
         self._steps = steps
         self._global_batch = global_batch
-        self._clock = clock
         self._total = sum(_cost(run, steps) for run in all_runs)
         self._done = self._total - sum(_cost(run, steps) for run in runs)
         self._rate = Rate()
-        self._last_progress = self._last_metric = -float("inf")
+        self._progress_time = Thinning(PROGRESS_INTERVAL, clock)
+        self._metric_time = Thinning(METRIC_INTERVAL, clock)
 
     def step(self, run: StageRun, done: StepDone) -> None:
         """Count a step and report it, unless one was reported just before; an epoch's last step is always reported."""
@@ -69,12 +70,9 @@ class TrainingProgress:
         self._done += cost
         if done.seconds is not None:
             self._rate.add(done.seconds / cost)
-        now, last = self._clock(), done.step == self._steps
-        if last or now - self._last_progress >= PROGRESS_INTERVAL:
-            self._last_progress = now
+        if self._progress_time.is_due(always=done.step == self._steps):
             self._write(self._progress(run, done, cost))
-        if now - self._last_metric >= METRIC_INTERVAL:
-            self._last_metric = now
+        if self._metric_time.is_due():
             self._write(self._metric(run, done, {"loss": done.loss, "lr": done.lr, **self._speed(cost)}))
 
     def epoch(self, run: StageRun, done: StepDone, mean_loss: float) -> None:

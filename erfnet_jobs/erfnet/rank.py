@@ -19,7 +19,7 @@ from erfnet_jobs.ascend.lifeline import hold_lifeline
 from erfnet_jobs.errors import DiskFull, ErfnetJobsError, Interrupted, UsageError
 from erfnet_jobs.jobs import JobKind
 from erfnet_jobs.plan import Plan, read_plan
-from erfnet_jobs.reports import Done, Failed, Hello, Phase, ReportWriter
+from erfnet_jobs.reports import Done, Failed, Hello, ReportWriter
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,6 @@ def main(arguments: list[str]) -> int:
 
 
 def _work(plan: Plan, environment: RankEnvironment, writer: ReportWriter) -> None:
-    writer.write(Phase("start"))
     from erfnet_jobs.erfnet import world
 
     world.join(environment)
@@ -67,6 +66,7 @@ def _work(plan: Plan, environment: RankEnvironment, writer: ReportWriter) -> Non
         from erfnet_jobs.erfnet.train import train
 
         train(plan, environment, writer.write)
+        world.leave(environment.world_size)
     elif plan.kind is JobKind.EVAL:
         from erfnet_jobs.erfnet.evaluate import evaluate
 
@@ -126,6 +126,6 @@ if __name__ == "__main__":
     code = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
-    # MindSpore's cluster takes seconds to sign off at interpreter exit. All files are closed and synced by now, and the
-    # launcher ends the scheduler when the last rank is gone.
+    # MindSpore's cluster takes seconds to sign off at interpreter exit. All files are closed and synced by now, all ranks
+    # have done their work (world.leave), and the launcher ends the scheduler when the last rank is gone.
     os._exit(code)

@@ -20,17 +20,16 @@ from erfnet_jobs.erfnet.manifest import Entry, Manifest, check_hash
 from erfnet_jobs.erfnet.mindrecord import ensure_mindrecord, training_rows
 from erfnet_jobs.erfnet.model import label_scale, make_network
 from erfnet_jobs.erfnet.origin import Origin, adopt_resumed, origin_of, resumed_position
-from erfnet_jobs.erfnet.progress import StepDone, TrainingProgress
+from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL, StepDone, TrainingProgress
 from erfnet_jobs.erfnet.record_rows import Rows
 from erfnet_jobs.erfnet.schedule import learning_rate, steps_per_epoch
 from erfnet_jobs.erfnet.stages import CLASS_WEIGHTS, StageRun, stage_runs
+from erfnet_jobs.erfnet.thinning import Thinning
 from erfnet_jobs.erfnet.train_step import TrainStep
 from erfnet_jobs.erfnet.world import broadcast
 from erfnet_jobs.jobs import TrainSpec
 from erfnet_jobs.plan import Plan
 from erfnet_jobs.reports import CheckpointRemoved, CheckpointWritten, Phase, Report
-
-BUILD_REPORT_INTERVAL = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -197,14 +196,12 @@ def _dropout_seed(seed: int, rank: int, run: StageRun) -> int:
 
 
 def _build_reporter(write: Callable[[Report], None]) -> Callable[[int, int], None]:
-    began = last = time.monotonic()
+    began = time.monotonic()
+    thinning = Thinning(PROGRESS_INTERVAL)
 
     def report(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= BUILD_REPORT_INTERVAL or done == total:
-            last = now
-            eta = (now - began) / done * (total - done) if done else None
+        if thinning.is_due(always=done == total):
+            eta = (time.monotonic() - began) / done * (total - done) if done else None
             write(Phase("build data", done, total, eta))
 
     return report

@@ -1,5 +1,7 @@
 """A rank among the others: joining MindSpore's cluster, and giving all ranks what rank 0 has."""
 
+import logging
+import time
 from collections.abc import Sequence
 
 import mindspore
@@ -7,6 +9,12 @@ import numpy as np
 from mindspore import Parameter, Tensor, ops
 
 from erfnet_jobs.ascend.environment import RankEnvironment
+
+# How long a rank stays after the last message, so that its threads can acknowledge what the others sent: a collective
+# ends on one rank before its acknowledgement has reached the next, which fails if this process is gone by then.
+LINGER = 0.5
+
+log = logging.getLogger(__name__)
 
 
 def join(environment: RankEnvironment) -> None:
@@ -34,3 +42,15 @@ def broadcast(parameters: Sequence[Parameter], world_size: int) -> None:
         part = values[start : start + parameter.size].reshape(parameter.shape)
         parameter.set_data(Tensor(part.copy()))
         start += parameter.size
+
+
+def leave(world_size: int) -> None:
+    """Wait until all ranks have done their work: a rank that ends earlier makes the others' last collectives fail."""
+    if world_size == 1:
+        return
+    try:
+        ops.AllReduce()(Tensor(np.zeros(1, np.float32))).asnumpy()
+    except RuntimeError as error:
+        # Every rank enters here with its work done, so nothing is lost; a rank that died is its launcher's to see.
+        log.warning("another rank left before this one: %s", str(error).splitlines()[0])
+    time.sleep(LINGER)
