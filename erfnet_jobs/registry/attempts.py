@@ -207,8 +207,12 @@ def clear_part(session: Session, job_id: int, attempt: int, host: str) -> None:
 
 
 def _parts_left(session: Session, job_id: int, attempt: int) -> bool:
-    left = exists().where(Placement.job_id == job_id, Placement.attempt == attempt, Placement.state != PartState.ENDED)
-    return bool(session.execute(select(left)).scalar_one())
+    """Whether parts have work to do: not started yet, or with a lease. One that only holds its devices has ended."""
+    waiting = exists().where(
+        Placement.job_id == job_id, Placement.attempt == attempt, Placement.state == PartState.ASSIGNED
+    )
+    going = exists().where(Lease.job_id == job_id, Lease.attempt == attempt)
+    return bool(session.execute(select(waiting | going)).scalar_one())
 
 
 def declare_lost(

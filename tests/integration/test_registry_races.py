@@ -12,7 +12,7 @@ from erfnet_jobs.registry.attempts import claim, declare_lost, end_attempt, end_
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.jobs import end_job, get_job, request_cancel
 from erfnet_jobs.registry.status import job_details
-from tests.registry_steps import ACTOR, SCHEDULER, WELL, add_hosts, failed, gang_on_two_hosts, submit
+from tests.registry_steps import ACTOR, HOSTS, SCHEDULER, WELL, add_hosts, failed, gang_on_two_hosts, submit
 
 Step = Callable[[Session], object]
 
@@ -153,6 +153,18 @@ def test_an_attempt_ends_or_is_lost_never_both(registry: Registry, end_first: bo
     with registry.read() as session:
         (attempt,) = job_details(session, job).attempts
     assert attempt.outcome == (Outcome.FAILED if end_first else Outcome.LOST)
+
+
+@pytest.mark.parametrize("clear", [(True, False), (False, True), (False, False)])
+def test_success_does_not_wait_for_devices_to_be_cleared(registry: Registry, clear: tuple[bool, bool]) -> None:
+    with registry.write() as session:
+        job = gang_on_two_hosts(session, started=True, running=True)
+        for host, cleared in zip(HOSTS, clear, strict=True):
+            assert get_job(session, job).state == JobState.RUNNING
+            assert end_part(session, job, 1, host, WELL, 0, clear=cleared)
+        assert get_job(session, job).state == JobState.SUCCEEDED
+        held = {part.host_name for part in job_details(session, job).placements if part.state != "ended"}
+    assert held == {host for host, cleared in zip(HOSTS, clear, strict=True) if not cleared}
 
 
 def test_one_of_many_claimers_gets_the_part(database_url: str) -> None:
