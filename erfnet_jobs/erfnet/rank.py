@@ -126,6 +126,6 @@ if __name__ == "__main__":
     code = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
-    # MindSpore's cluster takes seconds to sign off at interpreter exit. All files are closed and synced by now, all ranks
-    # have done their work (world.leave), and the launcher ends the scheduler when the last rank is gone.
+    # MindSpore's cluster takes seconds to sign off at interpreter exit. All files are closed and synced by now, all
+    # ranks have done their work (world.leave), and the launcher ends the scheduler when the last rank is gone.
     os._exit(code)
