@@ -156,11 +156,11 @@ class Site:
     def log(self) -> str:
         return (self.home / "worker.log").read_text()
 
-    def spawn_worker(self, devices: int = 2) -> "subprocess.Popen[bytes]":
-        """Start a worker's process and do not wait for anything."""
+    def spawn_worker(self, devices: int = 2, wrapper: tuple[str, ...] = ()) -> "subprocess.Popen[bytes]":
+        """Start a worker's process, by a command that execs it, and do not wait for anything."""
         with (self.home / "worker.log").open("ab") as log:
             return subprocess.Popen(
-                module_command("workers", "--devices", str(devices)),
+                [*wrapper, *module_command("workers", "--devices", str(devices))],
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -168,10 +168,10 @@ class Site:
                 cwd="/",
             )
 
-    def start_worker(self, devices: int = 2) -> None:
+    def start_worker(self, devices: int = 2, wrapper: tuple[str, ...] = ()) -> None:
         """Start the worker, and wait until it has registered its host."""
         before = self._instance()
-        self.worker = worker = self.spawn_worker(devices)
+        self.worker = worker = self.spawn_worker(devices, wrapper)
         eventually(lambda: worker.poll() is not None or self._instance() != before, "the worker registers its host")
         assert worker.poll() is None, self.log
 

@@ -19,6 +19,7 @@ from workers import reaper
 from workers.children import Supervisors
 from workers.news import News
 from workers.placing import pass_once
+from workers.sender import Sender
 from workers.start import claim_part, start_part
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Rounds:
         self._instance = instance
         self._news = news
         self._supervisors = Supervisors()
+        self._sender = Sender(settings)
         self._lookout = reaper.Lookout(registry, settings)
         self._next_beat = 0.0
         self._trouble: str | None = None
@@ -88,6 +90,8 @@ class Rounds:
     def _place(self) -> None:
         for key in pass_once(self._registry, self._settings.runs, self._lookout.silent):
             log.info("job %d, attempt %d: assigned to %s", key.job, key.attempt, key.host)
+            if key.host != self._settings.host_name:
+                self._sender.wake_start(key)
 
     def _look_after_own(self) -> None:
         with self._registry.read() as session:
@@ -113,7 +117,7 @@ class Rounds:
         process = start_part(claimed, self._registry, self._settings) if claimed else None
         key = part.key
         if process is None:
-            log.warning("job %d, attempt %d: could not be started here", key.job, key.attempt)
+            log.warning("job %d, attempt %d: not started here; the registry says why", key.job, key.attempt)
             self._news.tell()
             return
         self._supervisors.add(key, process)

@@ -17,6 +17,14 @@ from erfnet_jobs.errors import DiskFull, MissingDependency, RegistryNotMigrated,
 HEAD = "0001"
 BUSY_SECONDS = 15
 CONNECT_SECONDS = 5
+# A link that is dead without a word must not hold a supervisor for ever (libpq, "Parameter Key Words").
+POSTGRESQL_WAITS = {
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 DIALECTS = ("sqlite", "postgresql+psycopg")
 
 
@@ -54,7 +62,7 @@ def make_engine(database_url: str) -> Engine:
             engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
             _configure_sqlite(engine)
             return engine
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS})
+        return create_engine(url, pool_pre_ping=True, connect_args=POSTGRESQL_WAITS)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise MissingDependency(
             f"the registry's URL needs the package psycopg ({error}): pip install 'erfnet-jobs[postgresql]'"

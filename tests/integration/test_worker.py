@@ -1,8 +1,10 @@
 """Workers, supervisors and scripted ranks as real processes, with real signals."""
 
 import os
+import shutil
 import signal
 import sqlite3
+import subprocess
 import threading
 from pathlib import Path
 
@@ -112,9 +114,9 @@ def test_a_dead_supervisor_takes_its_ranks_along_and_the_next_attempt_goes_on(si
     assert "/1/checkpoints/Encoder_stage2-1_7.ckpt" in log
 
 
-def test_an_attempt_that_nobody_hears_of_is_lost(new_site: NewSite, database_url: str) -> None:
+def test_an_attempt_that_nobody_hears_of_is_lost(new_site: NewSite, sqlite_url: str) -> None:
 
-    site = new_site(database_url, lease_timeout=4)
+    site = new_site(sqlite_url, lease_timeout=4)
     site.start_worker()
     site.script({"attempt 1": [["hello"], ["child"], ["stray"], ["hang"]]})
     job = site.train()
@@ -318,6 +320,26 @@ def test_a_run_folder_that_cannot_be_written(new_site: NewSite, sqlite_url: str)
     job = site.train()
 
     assert "cannot be written" in (site.until(job, FAILED).reason or "")
+    assert site.worker is not None
+    assert site.worker.poll() is None
+
+
+def test_a_full_disk(new_site: NewSite, sqlite_url: str) -> None:
+    site = new_site(sqlite_url)
+    site.settings.runs.mkdir()
+    unshare = shutil.which("unshare") or "unshare"
+    if subprocess.run([unshare, "-rm", "true"], check=False, stderr=subprocess.DEVNULL).returncode:
+        assert not os.environ.get("CI"), "this machine has no mount namespaces for a small disk"
+        pytest.skip("this machine has no mount namespaces for a small disk")
+    # Two pages: one for the storage's mark, one for job.json, none for the plan.
+    mount = f'mount -t tmpfs -o size=8k none {site.settings.runs} && exec "$@"'
+    site.start_worker(wrapper=(unshare, "-rm", "sh", "-c", mount, "sh"))
+    job = site.train(max_attempts=2)
+
+    ended = site.until(job, FAILED)
+
+    assert "no space left below" in (ended.reason or "")
+    assert [attempt.error for attempt in site.attempts(job)] == ["DiskFull", "DiskFull"]
     assert site.worker is not None
     assert site.worker.poll() is None
 
