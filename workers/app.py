@@ -17,7 +17,7 @@ from workers.tasks import register_tasks
 
 log = logging.getLogger(__name__)
 
-RESTART_SECONDS = 5.0
+RESTART_SECONDS = 2.0
 
 
 def queues_of(host: str) -> list[str]:
@@ -49,8 +49,8 @@ class Consumer:
     """Consumes the host's queues in a thread of its own, again and again."""
 
     def __init__(self, settings: Settings, news: News) -> None:
-        self._settings = settings
-        self._news = news
+        self._host = settings.host_name
+        self._app = make_app(settings, news)
         self._thread = threading.Thread(target=self._run, name="consumer", daemon=True)
 
     def start(self) -> None:
@@ -60,15 +60,16 @@ class Consumer:
     def _run(self) -> None:
         while True:
             self._consume()
+            # Something in a queue was no message at all: Celery ends over that, with the message gone.
             log.error("the consumer of the queues ended; starting another in %.0f s", RESTART_SECONDS)
             time.sleep(RESTART_SECONDS)
 
     def _consume(self) -> None:
-        worker = make_app(self._settings, self._news).WorkController(
+        worker = self._app.WorkController(
             pool="solo",
             concurrency=1,
-            queues=queues_of(self._settings.host_name),
-            hostname=f"{PREFIX}@{self._settings.host_name}",
+            queues=queues_of(self._host),
+            hostname=f"{PREFIX}@{self._host}",
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,

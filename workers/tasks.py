@@ -13,15 +13,15 @@ MAX_ID = 2**63 - 1
 def register_tasks(app: Any, host: str, news: News) -> None:
     """Give the app its three tasks."""
 
-    @app.task(name=PLACE_TASK)  # type: ignore[untyped-decorator]
+    @app.task(name=PLACE_TASK, shared=False)  # type: ignore[untyped-decorator]
     def place(*_args: object) -> None:
         news.tell()
 
-    @app.task(name=START_TASK)  # type: ignore[untyped-decorator]
+    @app.task(name=START_TASK, shared=False)  # type: ignore[untyped-decorator]
     def start(*_args: object) -> None:
         news.tell()
 
-    @app.task(name=CANCEL_TASK)  # type: ignore[untyped-decorator]
+    @app.task(name=CANCEL_TASK, shared=False)  # type: ignore[untyped-decorator]
     def cancel(*args: object) -> None:
         match args:
             case (int(job), int(attempt)) if 0 < job <= MAX_ID and 0 < attempt <= MAX_ID:

@@ -206,8 +206,9 @@ def test_messages_may_hold_anything(site: Site, redis_server: RedisServer) -> No
         for task in ("place", "start", "cancel", "unheard_of"):
             broker.send(f"erfnet_jobs.{task}", arguments, "erfnet-jobs.host.here")
     client = redis_server.client()
+    client.lpush("erfnet-jobs.eval", "no message at all")
     client.lpush("erfnet-jobs.train", '{"body": "", "headers": {}, "properties": {"delivery_tag": "1"}}')
-    empty = ["erfnet-jobs.train", "erfnet-jobs.host.here"]
+    empty = ["erfnet-jobs.train", "erfnet-jobs.eval", "erfnet-jobs.host.here"]
     eventually(lambda: not any(client.llen(queue) for queue in empty), "the messages were taken")
 
     go.touch()
@@ -217,6 +218,7 @@ def test_messages_may_hold_anything(site: Site, redis_server: RedisServer) -> No
     assert len(site.attempts(job)) == len(site.attempts(again)) == 1
     assert site.worker is not None
     assert site.worker.poll() is None
+    assert "Traceback" not in site.log
 
 
 def test_without_redis_all_goes_on(new_site: NewSite, sqlite_url: str, own_redis: RedisServer) -> None:
