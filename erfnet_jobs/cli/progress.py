@@ -51,6 +51,7 @@ class _Lines:
     def __init__(self, what: str) -> None:
         self._what = what
         self._shown = time.monotonic()
+        self._complete = False
         self._first: tuple[int, float] | None = None
 
     def __call__(self, done: int, total: int) -> None:
@@ -58,9 +59,10 @@ class _Lines:
         # Counted from the first thing that was done: what comes before it (imports, opening files) comes once.
         if done and self._first is None:
             self._first = done, now
-        if now - self._shown < _SECONDS_BETWEEN_LINES and done < total:
+        if (now - self._shown < _SECONDS_BETWEEN_LINES and done < total) or self._complete:
             return
         self._shown = now
+        self._complete = done >= total
         click.echo(f"{self._what}: {done} of {total}{self._eta(done, total, now)}", err=True)
 
     def _eta(self, done: int, total: int, now: float) -> str:

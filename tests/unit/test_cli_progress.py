@@ -7,6 +7,7 @@ def test_the_end_is_told_where_there_is_no_terminal(capsys: pytest.CaptureFixtur
     with progress_line("images") as progress:
         for done in range(4):
             progress(done, 3)
+        progress(3, 3)
     assert capsys.readouterr().err == "images: 3 of 3\n"
 
 
