@@ -23,19 +23,15 @@ from erfnet_jobs.reports import (
     CheckpointWritten,
     Evaluated,
     Hello,
-    MalformedReport,
     Phase,
     Progress,
     Report,
-    decode,
-    read_lines,
 )
 from erfnet_jobs.reports import Metric as MetricReport
+from workers.rank_files import log_end, read_block
 
 log = logging.getLogger(__name__)
 
-TAIL_BYTES = 16 * 1024
-BLOCK_BYTES = 1 << 20
 VAL = "val"
 
 
@@ -68,9 +64,10 @@ class Records:
         reports: list[tuple[int, Report]] = []
         more = False
         for rank, row in tails.items():
-            found, row.report_bytes, cut = self._read(rank, row.report_bytes)
-            reports += found
-            more = more or cut
+            block = read_block(self._plan.report_path(rank), rank, row.report_bytes)
+            row.report_bytes = block.end
+            reports += [(rank, report) for report in block.reports]
+            more = more or block.more
         self._apply(session, reports)
         for rank, row in tails.items():
             self._renew_tail(row, self._plan.log_path(rank))
@@ -92,25 +89,10 @@ class Records:
         session.flush()
         return dict(sorted(found.items()))
 
-    def _read(self, rank: int, offset: int) -> tuple[list[tuple[int, Report]], int, bool]:
-        path = self._plan.report_path(rank)
-        lines, end = read_lines(path, offset, BLOCK_BYTES)
-        size = path.stat().st_size if path.exists() else 0
-        if not lines and size - offset >= BLOCK_BYTES:
-            log.warning("rank %d: no line of its reports ends within %d bytes; they are left out", rank, BLOCK_BYTES)
-            end = offset + BLOCK_BYTES
-        reports = []
-        for line in lines:
-            try:
-                reports.append((rank, decode(line)))
-            except MalformedReport as error:
-                log.warning("rank %d: no report: %s", rank, error)
-        return reports, end, size - end >= BLOCK_BYTES or (bool(lines) and size > end)
-
     def _renew_tail(self, row: LogTail, path: Path) -> None:
         size = path.stat().st_size if path.exists() else 0
         if size != row.log_bytes:
-            row.log_bytes, row.text = size, printable(_tail(path))
+            row.log_bytes, row.text = size, printable(log_end(path))
 
     def _apply(self, session: Session, reports: Sequence[tuple[int, Report]]) -> None:
         """All at once; where the database refuses that, one by one, and without those that it refuses."""
@@ -283,12 +265,3 @@ def _progress(report: Progress) -> dict[str, Any]:
 def _phase(report: Phase) -> str:
     done = f" {report.done} of {report.total}" if report.done is not None and report.total else ""
     return printable(f"{report.name}{done}")
-
-
-def _tail(path: Path) -> str:
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - TAIL_BYTES))
-        block = file.read(TAIL_BYTES)
-    # The first line was cut.
-    return (block[block.find(b"\n") + 1 :] if size > TAIL_BYTES else block).decode(errors="replace")

@@ -26,7 +26,8 @@ from erfnet_jobs.reports import (
 )
 from erfnet_jobs.reports import Metric as MetricReport
 from tests.registry_steps import ACTOR, add_hosts
-from workers.records import TAIL_BYTES, Records
+from workers.rank_files import TAIL_BYTES
+from workers.records import Records
 
 HASH = "0" * 64
 
