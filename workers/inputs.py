@@ -1,5 +1,6 @@
 """What a job reads: its checkpoints as files, where a training goes on, and whether all of it is on this host."""
 
+import logging
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -8,6 +9,8 @@ from erfnet_jobs.errors import BadCheckpoint, BadData
 from erfnet_jobs.jobs import EvalSpec, ExportSpec, InferSpec, Spec, TrainSpec
 from erfnet_jobs.plan import CheckpointFile
 from erfnet_jobs.registry.checkpoints import resolve_checkpoints, resumable
+
+log = logging.getLogger(__name__)
 
 
 def named_checkpoints(session: Session, spec: Spec) -> tuple[CheckpointFile, ...]:
@@ -25,10 +28,17 @@ def named_checkpoints(session: Session, spec: Spec) -> tuple[CheckpointFile, ...
 def newest_on_disk(session: Session, job: int) -> CheckpointFile | None:
     """Where the next attempt of a training goes on: its newest checkpoint that this host still has whole."""
     for file, size in resumable(session, job):
-        path = Path(file.path)
-        if path.is_file() and path.stat().st_size == size:
+        if _is_whole(Path(file.path), size):
             return file
     return None
+
+
+def _is_whole(path: Path, size: int) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size == size
+    except OSError as error:
+        log.warning("checkpoint %s cannot be read here (%s)", path, error.strerror)
+        return False
 
 
 def check_paths(spec: Spec, inputs: tuple[CheckpointFile, ...]) -> None:
@@ -38,13 +48,26 @@ def check_paths(spec: Spec, inputs: tuple[CheckpointFile, ...]) -> None:
     if isinstance(spec, InferSpec):
         _exists(spec.images, "images")
     for checkpoint in inputs:
-        path = Path(checkpoint.path)
-        if not path.is_file():
-            raise BadCheckpoint(f"checkpoint {path} is not there: name another, or a host that has it with --host")
-        if path.stat().st_size == 0:
-            raise BadCheckpoint(f"checkpoint {path} is empty: name one that is whole")
+        _is_checkpoint(Path(checkpoint.path))
 
 
 def _exists(text: str, what: str) -> None:
-    if not Path(text).exists():
-        raise BadData(f"{what} {text} is not there: correct the path, or name a host that has it with --host")
+    remedy = "correct the path, or name a host that has it with --host"
+    try:
+        found = Path(text).exists()
+    except OSError as error:
+        raise BadData(f"{what} {text} cannot be read here ({error.strerror}): {remedy}") from error
+    if not found:
+        raise BadData(f"{what} {text} is not there: {remedy}")
+
+
+def _is_checkpoint(path: Path) -> None:
+    remedy = "name another, or a host that has it with --host"
+    try:
+        size = path.stat().st_size if path.is_file() else None
+    except OSError as error:
+        raise BadCheckpoint(f"checkpoint {path} cannot be read here ({error.strerror}): {remedy}") from error
+    if size is None:
+        raise BadCheckpoint(f"checkpoint {path} is not there: {remedy}")
+    if size == 0:
+        raise BadCheckpoint(f"checkpoint {path} is empty: name one that is whole")

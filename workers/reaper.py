@@ -57,6 +57,17 @@ def cancel_assigned(registry: Registry, part: HeldPart) -> None:
         end_attempt(session, key.job, key.attempt, End(Outcome.CANCELLED, "cancelled by the user"), 0)
 
 
+def give_up(registry: Registry, part: HeldPart, error: Exception, settings: Settings) -> None:
+    """End the attempt of a part that this worker cannot look after, whatever has happened; another may do better."""
+    key = part.key
+    if part.ended:
+        return
+    end = End(Outcome.FAILED, f"unexpected on {key.host}: {error!r}; its worker's log has more", type(error).__name__)
+    with registry.write() as session:
+        if not end_part(session, key.job, key.attempt, key.host, end, settings.retry_delay):
+            end_attempt(session, key.job, key.attempt, end, settings.retry_delay)
+
+
 def supervisor_ended(registry: Registry, key: PartKey, how: str, settings: Settings) -> bool:
     """A supervisor of ours has ended: normally it has ended its part before, else the attempt is lost.
 

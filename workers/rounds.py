@@ -6,6 +6,7 @@ there is news.
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from erfnet_jobs.errors import AlreadyRunning, ErfnetJobsError
@@ -40,6 +41,7 @@ class Rounds:
         self._lookout = reaper.Lookout(registry, settings)
         self._next_beat = 0.0
         self._trouble: str | None = None
+        self._unexpected: str | None = None
 
     def run(self) -> None:
         """Make rounds until told to stop; raises AlreadyRunning when another worker takes the host over."""
@@ -49,12 +51,8 @@ class Rounds:
 
     def _round(self) -> None:
         try:
-            self._beat()
-            for key in self._news.cancelled():
-                reaper.nudge(self._registry, key)
-            self._reap()
-            self._place()
-            self._look_after_own()
+            for step in (self._beat, self._nudge, self._reap, self._place, self._look_after_own):
+                self._take(step)
         except AlreadyRunning:
             raise
         except ErfnetJobsError as error:
@@ -66,6 +64,21 @@ class Rounds:
             if self._trouble is not None:
                 log.info("the registry answers again")
             self._trouble = None
+
+    def _take(self, step: Callable[[], None]) -> None:
+        """One step of a round; what nobody expected there must not keep the others from theirs."""
+        try:
+            step()
+        except ErfnetJobsError:
+            raise
+        except Exception as error:
+            if repr(error) != self._unexpected:
+                log.exception("unexpected, in %s; the rounds go on", step.__name__)
+            self._unexpected = repr(error)
+
+    def _nudge(self) -> None:
+        for key in self._news.cancelled():
+            reaper.nudge(self._registry, key)
 
     def _beat(self) -> None:
         if time.monotonic() < self._next_beat:
@@ -97,7 +110,13 @@ class Rounds:
         with self._registry.read() as session:
             parts = held_parts(session, self._settings.host_name)
         for part in parts:
-            self._look_after(part)
+            try:
+                self._look_after(part)
+            except ErfnetJobsError:
+                raise
+            except Exception as error:
+                log.exception("job %d, attempt %d: unexpected, it is given up", part.key.job, part.key.attempt)
+                reaper.give_up(self._registry, part, error, self._settings)
 
     def _look_after(self, part: HeldPart) -> None:
         if part.ended:
@@ -126,4 +145,8 @@ class Rounds:
 
 def _ready(part: HeldPart) -> bool:
     """Whether the host of rank 0 has started its part, and this host sees its plan."""
-    return part.scheduler is not None and Path(part.run_dir, PLAN_NAME).exists()
+    try:
+        return part.scheduler is not None and Path(part.run_dir, PLAN_NAME).exists()
+    except OSError as error:
+        log.warning("%s cannot be read here yet (%s)", part.run_dir, error.strerror)
+        return False

@@ -104,6 +104,15 @@ def checkpoint_references(spec: Spec) -> tuple[str, ...]:
 def fault_of(option: str, path: Path, checkpoint: bool) -> BadData | BadCheckpoint | None:
     """What is wrong with an input as this machine sees it."""
     kind = BadCheckpoint if checkpoint else BadData
+    try:
+        return _fault(kind, option, path, checkpoint)
+    except OSError as error:
+        return kind(f"{option} {path} cannot be read ({error.strerror}): correct the path or its permissions")
+
+
+def _fault(
+    kind: type[BadData | BadCheckpoint], option: str, path: Path, checkpoint: bool
+) -> BadData | BadCheckpoint | None:
     if not path.exists():
         return kind(f"{option} {path}: there is no such file or folder; correct the path")
     if checkpoint and not path.is_file():

@@ -27,15 +27,22 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def _existing(text: str, error: type[BadData | BadCheckpoint], what: str) -> str:
     path = Path(text).expanduser().absolute()
-    if not path.exists():
+    try:
+        found = path.exists()
+    except OSError as why:
+        raise error(f"{what} {text!r} cannot be read ({why.strerror}): check the path") from why
+    if not found:
         raise error(f"{what} {text!r} does not exist ({path}): check the path")
     return str(path)
 
 
 def _checkpoint(text: str) -> str:
     path = Path(text).expanduser().absolute()
-    if not path.is_file():
-        why = "is a folder" if path.is_dir() else "does not exist"
+    try:
+        is_file, why = path.is_file(), "is a folder" if path.is_dir() else "does not exist"
+    except OSError as error:
+        raise BadCheckpoint(f"checkpoint {text!r} cannot be read ({error.strerror}): check the path") from error
+    if not is_file:
         raise BadCheckpoint(
             f"checkpoint {text!r} {why} ({path}): `run` takes a file's path; ids and JOB:best are for `submit`"
         )

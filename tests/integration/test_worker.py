@@ -292,10 +292,16 @@ def test_what_only_the_host_can_check(site: Site) -> None:
     gone = site.submit(Request(TrainSpec(str(site.folder / "nowhere"))))
     weights = site.submit(Request(ExportSpec(str(site.folder / "none.ckpt"))))
     unknown = site.submit(Request(ExportSpec("77")))
+    for name in ("endless", "endless.ckpt"):
+        (site.folder / name).symlink_to("x" * 300)
+    endless = site.submit(Request(TrainSpec(str(site.folder / "endless"))))
+    endless_weights = site.submit(Request(ExportSpec(str(site.folder / "endless.ckpt"))))
     for job, error, words in [
         (gone, "BadData", "nowhere is not there"),
         (weights, "BadCheckpoint", "none.ckpt is not there"),
         (unknown, "NotFound", "checkpoint 77 is unknown"),
+        (endless, "BadData", "endless cannot be read here (File name too long)"),
+        (endless_weights, "BadCheckpoint", "endless.ckpt cannot be read here (File name too long)"),
     ]:
         ended = site.until(job, FAILED)
         (attempt,) = site.attempts(job)

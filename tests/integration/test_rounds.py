@@ -1,0 +1,62 @@
+"""The rounds of a worker, made in this process: what nobody expected costs one job, and never the rounds."""
+
+import pytest
+
+from erfnet_jobs.jobs import Outcome
+from erfnet_jobs.registry.hosts import get_host
+from erfnet_jobs.registry.parts import HeldPart, held_parts
+from tests.services import NewSite, Site
+from workers import rounds as rounds_module
+from workers.news import News
+from workers.rounds import Rounds
+
+
+@pytest.fixture
+def idle_site(new_site: NewSite, sqlite_url: str) -> Site:
+    """A host whose worker has registered and gone."""
+    site = new_site(sqlite_url)
+    site.start_worker()
+    site.stop_worker()
+    return site
+
+
+def make_rounds(site: Site) -> Rounds:
+    instance = site.ask(lambda session: get_host(session, "here").instance)
+    return Rounds(site.settings, site.registry, instance, News())
+
+
+def test_a_part_that_cannot_be_looked_after_is_given_up_and_the_others_go_on(
+    idle_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = idle_site.train(max_attempts=1), idle_site.train(max_attempts=1)
+    started: list[int] = []
+
+    def start(_rounds: Rounds, part: HeldPart) -> None:
+        if part.key.job == bad:
+            raise OSError(116, "Stale file handle")
+        started.append(part.key.job)
+
+    monkeypatch.setattr(Rounds, "_start", start)
+    rounds = make_rounds(idle_site)
+    rounds._round()
+
+    assert started == [good]
+    (attempt,) = idle_site.attempts(bad)
+    assert (attempt.outcome, attempt.error) == (Outcome.FAILED, "OSError")
+    assert "Stale file handle" in (idle_site.job(bad).reason or "")
+    assert [part.key.job for part in idle_site.ask(lambda session: held_parts(session, "here"))] == [good]
+
+
+def test_a_step_that_breaks_does_not_keep_the_others_from_theirs(
+    idle_site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rounds_module, "pass_once", lambda *_: 1 / 0)
+    rounds = make_rounds(idle_site)
+    looked: list[object] = []
+    monkeypatch.setattr(rounds, "_look_after_own", lambda: looked.append(None))
+
+    rounds._round()
+    rounds._round()
+
+    assert len(looked) == 2
+    assert caplog.text.count("Traceback") == 1
