@@ -5,10 +5,10 @@ ranks' means would not be. A batch that has ignored pixels only has loss 0 and g
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn, ops
 
 from erfnet_jobs.errors import LossNotFinite
 
@@ -45,3 +45,17 @@ def check_finite(loss: float, stage: int, epoch: int, step: int, lr: float) -> N
             f"the loss became {loss} in stage {stage}, epoch {epoch}, step {step} at learning rate {lr:.3g}: "
             "start again with a lower --lr, or look for broken images with `erfnet-jobs data check`"
         )
+
+
+def check_weights_finite(parameters: Iterable[Parameter], stage: int, epoch: int, step: int, lr: float) -> None:
+    """Raise LossNotFinite, naming the first, when a parameter holds NaN or infinity; `epoch` and `step` count from 1.
+
+    The loss alone does not tell: MindSpore's ReLU on the CPU makes 0 of NaN, and the loss behind it stays a number.
+    """
+    for parameter in parameters:
+        if not np.isfinite(parameter.asnumpy()).all():
+            raise LossNotFinite(
+                f"the weights ({parameter.name}) are no longer numbers after stage {stage}, epoch {epoch}, step {step} "
+                f"at learning rate {lr:.3g}, and were not written: start again with a lower --lr, or look for broken "
+                "images with `erfnet-jobs data check`"
+            )

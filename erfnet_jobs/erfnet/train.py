@@ -15,7 +15,7 @@ from erfnet_jobs.erfnet import checkpoints
 from erfnet_jobs.erfnet.batches import Batch, BatchPlan, stage_batches
 from erfnet_jobs.erfnet.checkpoints import Position
 from erfnet_jobs.erfnet.initialise import initialise
-from erfnet_jobs.erfnet.loss import check_finite
+from erfnet_jobs.erfnet.loss import check_finite, check_weights_finite
 from erfnet_jobs.erfnet.manifest import Entry, Manifest, check_hash
 from erfnet_jobs.erfnet.mindrecord import ensure_mindrecord, training_rows
 from erfnet_jobs.erfnet.model import label_scale, make_network
@@ -144,7 +144,7 @@ class Training:
             losses.append(done.loss)
         self.progress.epoch(run, done, float(np.mean(losses)))
         if self.manifest:
-            self._save(run, network, epoch + 1, self.manifest)
+            self._save(run, network, (epoch + 1, self.steps, lr), self.manifest)
 
     def _step(self, run: StageRun, network: _Network, batch: Batch, place: tuple[int, int, float]) -> StepDone:
         epoch, number, lr = place
@@ -161,10 +161,11 @@ class Training:
         self.progress.step(run, done)
         return done
 
-    def _save(self, run: StageRun, network: _Network, epoch: int, manifest: Manifest) -> None:
-        stage = run.stage
+    def _save(self, run: StageRun, network: _Network, place: tuple[int, int, float], manifest: Manifest) -> None:
+        stage, epoch = run.stage, place[0]
         name = stage.checkpoint_name(epoch, self.steps)
         parameters = [*network.step.network_parameters, *network.step.adam.state]
+        check_weights_finite(parameters, stage.number, *place)
         position = Position(stage.network, stage.number, epoch, self.steps, self.spec.seed)
         written = checkpoints.save(manifest.folder / name, parameters, position)
         manifest.add(Entry(stage.network, stage.number, epoch, self.steps, name, written.sha256, written.size))

@@ -184,6 +184,21 @@ def test_a_loss_that_is_no_number_ends_the_attempt(tmp_path, data, monkeypatch):
     assert attempt.of(CheckpointWritten) == []
 
 
+def test_weights_that_are_no_numbers_are_not_written(tmp_path, data, monkeypatch):
+    """Behind MindSpore's ReLU the loss stays a number."""
+
+    def poisoned(network, seed):
+        initialise(network, seed)
+        bias = next(one for one in network.trainable_params() if one.name == "encoder.layers.0.conv.bias")
+        bias.set_data(Tensor(np.full(bias.shape, np.nan, np.float32)))
+
+    monkeypatch.setattr(training, "initialise", poisoned)
+    attempt = Attempt(tmp_path, data, stages=(1,))
+    with pytest.raises(LossNotFinite, match=r"weights \(.*stage 1, epoch 1, step 2 at learning rate 0\.001"):
+        attempt.run()
+    assert attempt.of(CheckpointWritten) == []
+
+
 def test_missing_data(tmp_path):
     with pytest.raises(BadData):
         Attempt(tmp_path, tmp_path / "absent").run()
