@@ -75,8 +75,9 @@ def _plan(session: Session, part: HeldPart, settings: Settings) -> Plan:
     attempt = session.get_one(Attempt, (key.job, key.attempt))
     if part.first_rank == 0:
         attempt.run_dir = str(settings.runs / str(key.job) / str(key.attempt))
-    inputs = named_checkpoints(session, spec)
     resume = newest_on_disk(session, key.job) if isinstance(spec, TrainSpec) else None
+    # What goes on needs no longer what the user named for the start; it may have left the disk.
+    inputs = named_checkpoints(session, spec) if resume is None else ()
     if part.first_rank == 0 and resume is not None:
         attempt.resumed_from = resume.id
     ranks = [
