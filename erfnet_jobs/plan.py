@@ -31,7 +31,10 @@ class RankPlace:
 
 @dataclass(frozen=True)
 class CheckpointFile:
-    """A checkpoint on disk. `sha256` is None for a file that the user named by path; `id` is the registry's."""
+    """A checkpoint on disk. `sha256` is None for a file that the user named by path; `id` is the registry's.
+
+    `optional` ones came with JOB:all: an evaluation leaves them out where they are damaged or have left the disk.
+    """
 
     path: str
     network: str | None = None
@@ -40,6 +43,7 @@ class CheckpointFile:
     stage: int | None = None
     epoch: int | None = None
     step: int | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """What a job reads: its checkpoints as files, where a training goes on, and whether all of it is on this host."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.client.submission import is_reference
 from erfnet_jobs.errors import BadCheckpoint, BadData
 from erfnet_jobs.jobs import EvalSpec, ExportSpec, InferSpec, Spec, TrainSpec
 from erfnet_jobs.plan import CheckpointFile
@@ -19,10 +21,19 @@ def named_checkpoints(session: Session, spec: Spec) -> tuple[CheckpointFile, ...
         case TrainSpec(checkpoint=None):
             return ()
         case EvalSpec():
-            found = [file for name in spec.checkpoints for file in resolve_checkpoints(session, name, spec.network)]
-            return tuple({file.path: file for file in found}.values())
+            return _to_evaluate(session, spec)
         case TrainSpec() | ExportSpec() | InferSpec():
             return tuple(resolve_checkpoints(session, str(spec.checkpoint)))
+
+
+def _to_evaluate(session: Session, spec: EvalSpec) -> tuple[CheckpointFile, ...]:
+    found: dict[str, CheckpointFile] = {}
+    for name in spec.checkpoints:
+        optional = is_reference(name) and name.endswith(":all")
+        for file in resolve_checkpoints(session, name, spec.network):
+            known = found.get(file.path, file)
+            found[file.path] = replace(file, optional=optional and (known is file or known.optional))
+    return tuple(found.values())
 
 
 def newest_on_disk(session: Session, job: int) -> CheckpointFile | None:
@@ -47,8 +58,10 @@ def check_paths(spec: Spec, inputs: tuple[CheckpointFile, ...]) -> None:
         _exists(spec.data, "dataset")
     if isinstance(spec, InferSpec):
         _exists(spec.images, "images")
-    for checkpoint in inputs:
-        _is_checkpoint(Path(checkpoint.path))
+    faults = [fault for checkpoint in inputs if (fault := _fault_of(Path(checkpoint.path)))]
+    # An evaluation measures what it can, and tells of the others at its end.
+    if faults and (not isinstance(spec, EvalSpec) or len(faults) == len(inputs)):
+        raise faults[0]
 
 
 def _exists(text: str, what: str) -> None:
@@ -61,13 +74,14 @@ def _exists(text: str, what: str) -> None:
         raise BadData(f"{what} {text} is not there: {remedy}")
 
 
-def _is_checkpoint(path: Path) -> None:
+def _fault_of(path: Path) -> BadCheckpoint | None:
     remedy = "name another, or a host that has it with --host"
     try:
         size = path.stat().st_size if path.is_file() else None
     except OSError as error:
-        raise BadCheckpoint(f"checkpoint {path} cannot be read here ({error.strerror}): {remedy}") from error
+        return BadCheckpoint(f"checkpoint {path} cannot be read here ({error.strerror}): {remedy}")
     if size is None:
-        raise BadCheckpoint(f"checkpoint {path} is not there: {remedy}")
+        return BadCheckpoint(f"checkpoint {path} is not there: {remedy}")
     if size == 0:
-        raise BadCheckpoint(f"checkpoint {path} is empty: name one that is whole")
+        return BadCheckpoint(f"checkpoint {path} is empty: name one that is whole")
+    return None

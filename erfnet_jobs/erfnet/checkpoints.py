@@ -91,7 +91,7 @@ def load(path: Path) -> Checkpoint:
 def load_weights(checkpoint: Checkpoint, network: str, parameters: Iterable[Parameter]) -> None:
     """Set all `parameters` of `network` to the checkpoint's weights.
 
-    Raises BadCheckpoint unless both have exactly the same names and shapes.
+    Raises BadCheckpoint unless both have exactly the same names and shapes, and all weights are finite.
     """
     if checkpoint.network not in {None, network}:
         raise BadCheckpoint(f"{checkpoint.path} holds the network {checkpoint.network}, not {network}: name another")
@@ -117,6 +117,10 @@ def _restore(path: Path, arrays: dict[str, NDArray[np.float32]], parameters: lis
     if faults := _differences(wanted, {name: array.shape for name, array in arrays.items()}):
         shown = "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
         raise BadCheckpoint(f"{path} is of another network: {shown}; name a checkpoint of this one")
+    if ruined := next((name for name in wanted if not np.isfinite(arrays[name]).all()), None):
+        raise BadCheckpoint(
+            f"{path} is ruined: its weights are not numbers (NaN or infinite in {ruined}); name another"
+        )
     for parameter in parameters:
         parameter.set_data(Tensor(arrays[parameter.name]))
 

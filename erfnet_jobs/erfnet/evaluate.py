@@ -1,7 +1,10 @@
 """Evaluation: one confusion matrix and one mean loss over a split, for each checkpoint; one graph for all of them."""
 
 import json
-from collections.abc import Callable, Iterator
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +26,7 @@ from erfnet_jobs.erfnet.samples import Source
 from erfnet_jobs.erfnet.stages import CLASS_WEIGHTS
 from erfnet_jobs.erfnet.thinning import Thinning
 from erfnet_jobs.erfnet.transforms import Size, prepare_image, prepare_label
-from erfnet_jobs.errors import UsageError
+from erfnet_jobs.errors import BadCheckpoint, UsageError
 from erfnet_jobs.files import sha256_of, write_atomically
 from erfnet_jobs.jobs import ENCODER, ERFNET, EvalSpec
 from erfnet_jobs.plan import CheckpointFile, Plan
@@ -31,6 +34,9 @@ from erfnet_jobs.reports import ArtifactWritten, Evaluated, Phase, Progress, Rep
 
 # At which resolution predictions and labels meet.
 PROTOCOLS = {ERFNET: "erfnet", ENCODER: "encoder-1/8"}
+
+
+log = logging.getLogger(__name__)
 
 
 class EvalStep(nn.Cell):
@@ -87,7 +93,10 @@ class Evaluation:
                 total_weights += float(weights.asnumpy())
                 done += batch.count
                 progress(done)
-        return Measured(scores(matrix), total_loss / max(total_weights, SMALLEST_WEIGHT_SUM))
+        mean_loss = total_loss / max(total_weights, SMALLEST_WEIGHT_SUM)
+        if not math.isfinite(mean_loss):
+            raise BadCheckpoint(f"{checkpoint.path} cannot be measured: its loss is {mean_loss}; name another")
+        return Measured(scores(matrix), mean_loss)
 
     def _batches(self) -> AbstractContextManager[Iterator[_Batch]]:
         return prefetch(self._load, range(0, len(self.source), self.batch_size))
@@ -106,7 +115,8 @@ class Evaluation:
 def evaluate(plan: Plan, write: Callable[[Report], None]) -> None:
     """Measure every checkpoint of the plan, report each, and write its metrics beside the attempt's other files.
 
-    Raises BadData, BadCheckpoint and OSError.
+    Raises BadData, OSError, and BadCheckpoint, which comes when all others have been measured and names those that
+    could not be; where these are optional ones only, it does not come unless none is left.
     """
     spec = plan.spec
     if not isinstance(spec, EvalSpec):
@@ -116,6 +126,8 @@ def evaluate(plan: Plan, write: Callable[[Report], None]) -> None:
     evaluation = Evaluation(source, spec.network, spec.size, min(spec.batch_size, len(source)))
     total = len(source) * len(plan.inputs)
     thinning = Thinning(PROGRESS_INTERVAL)
+    names = _metrics_names(plan.inputs)
+    faults: list[tuple[CheckpointFile, BadCheckpoint]] = []
     for number, checkpoint in enumerate(plan.inputs):
         write(Phase("evaluate", number, len(plan.inputs)))
 
@@ -123,10 +135,36 @@ def evaluate(plan: Plan, write: Callable[[Report], None]) -> None:
             if thinning.is_due(always=done == len(source)):
                 write(Progress(fraction=(before + done) / total, step=before + done, steps=total))
 
-        measured = evaluation.measure(checkpoint, progress)
+        try:
+            measured = evaluation.measure(checkpoint, progress)
+        except BadCheckpoint as error:
+            log.warning("left out: %s", error)
+            faults.append((checkpoint, error))
+            continue
         evaluated = _evaluated(plan, spec, checkpoint, source, measured)
         write(evaluated)
-        _write_metrics(Path(plan.run_dir), evaluated, write)
+        _write_metrics(Path(plan.run_dir, names[number]), evaluated, write)
+    _check_measured(plan.inputs, faults)
+
+
+def _check_measured(inputs: Sequence[CheckpointFile], faults: Sequence[tuple[CheckpointFile, BadCheckpoint]]) -> None:
+    none_left = len(faults) == len(inputs)
+    if told := [str(error) for checkpoint, error in faults if none_left or not checkpoint.optional]:
+        head = [f"{len(faults)} of {len(inputs)} checkpoints could not be measured:"] if len(inputs) > 1 else []
+        raise BadCheckpoint("\n".join([*head, *told]))
+
+
+def _metrics_names(inputs: Sequence[CheckpointFile]) -> list[str]:
+    """What the metrics' files of each checkpoint are called, without suffix: its stem, and its id where stems repeat.
+
+    The names of checkpoints hold no job, so two jobs have the same; a file without id has its place instead.
+    """
+    stems = [Path(checkpoint.path).stem for checkpoint in inputs]
+    counts = Counter(stems)
+    own = [
+        f"given{place}" if checkpoint.id is None else str(checkpoint.id) for place, checkpoint in enumerate(inputs, 1)
+    ]
+    return [stem if counts[stem] == 1 else f"{stem}.{name}" for stem, name in zip(stems, own, strict=True)]
 
 
 def _evaluated(plan: Plan, spec: EvalSpec, checkpoint: CheckpointFile, source: Source, measured: Measured) -> Evaluated:
@@ -149,12 +187,12 @@ def _evaluated(plan: Plan, spec: EvalSpec, checkpoint: CheckpointFile, source: S
     )
 
 
-def _write_metrics(folder: Path, evaluated: Evaluated, write: Callable[[Report], None]) -> None:
-    stem = Path(evaluated.checkpoint_path).stem
+def _write_metrics(base: Path, evaluated: Evaluated, write: Callable[[Report], None]) -> None:
     text = metrics_text(evaluated.mean_iou, evaluated.mean_loss, evaluated.iou_class)
-    path = folder / f"{stem}.metrics.txt"
+    path = base.with_name(f"{base.name}.metrics.txt")
     write_atomically(path, text.encode())
-    write_atomically(folder / f"{stem}.metrics.json", json.dumps(asdict(evaluated), indent=2).encode() + b"\n")
+    document = json.dumps(asdict(evaluated), indent=2).encode() + b"\n"
+    write_atomically(base.with_name(f"{base.name}.metrics.json"), document)
     write(
         ArtifactWritten(
             format="metrics",

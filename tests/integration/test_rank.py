@@ -103,7 +103,7 @@ def test_an_evaluation_of_two_checkpoints(tmp_path, data, checkpoint):
     assert (first.engine, first.protocol, first.images) == ("mindspore-cpu", "erfnet", 3)
     assert 0 < first.mean_loss < 10
     assert first.mean_iou_19 <= first.mean_iou <= 1
-    text = (tmp_path / "1" / f"{Path(checkpoint.path).stem}.metrics.txt").read_text()
+    text = (tmp_path / "1" / f"{Path(checkpoint.path).stem}.7.metrics.txt").read_text()
     assert re.fullmatch(r"mean_iou \S+\nmean_loss \S+\niou_class tensor\([^()]*\)\n", text)
 
 
