@@ -4,6 +4,7 @@ A MindRecord is a folder that holds its data files, their indices and `meta.json
 its place and renamed. What a killed builder left is removed by the next one.
 """
 
+import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from erfnet_jobs.erfnet.record_rows import (
     training_rows,
 )
 from erfnet_jobs.erfnet.record_writer import sync_files, write_rows
-from erfnet_jobs.errors import UsageError
+from erfnet_jobs.errors import BadData, UsageError
 from erfnet_jobs.files import sync_folder, write_atomically
 
 __all__ = [
@@ -44,10 +45,15 @@ __all__ = [
 
 MAX_SHARDS: Final = 1000
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Build:
-    """What to build and where: `root`'s split `subset` into the folder `target`, files called `base` inside."""
+    """What to build and where: `root`'s split `subset` into the folder `target`, files called `base` inside.
+
+    `cached`: the place is the program's own, and what is damaged there is built anew without asking.
+    """
 
     root: Path
     subset: str
@@ -56,6 +62,7 @@ class Build:
     shards: int = 1
     workers: int = 1
     force: bool = False
+    cached: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.shards <= MAX_SHARDS:
@@ -75,7 +82,7 @@ def ensure_mindrecord(data: Path, subset: str, cache_dir: Path, workers: int, pr
     pairs = find_pairs(data, subset)
     content = hash_of_pairs(data, pairs, cache_dir)
     target = cache_dir / content / subset
-    build = Build(data, subset, target, f"{subset}.mindrecord", workers=max(1, workers))
+    build = Build(data, subset, target, f"{subset}.mindrecord", workers=max(1, workers), cached=True)
     return _build(build, pairs, content, progress)[0]
 
 
@@ -96,7 +103,7 @@ def _build(build: Build, pairs: tuple[Pair, ...], content: str, progress: Progre
     with writing_to(build.target), build_lock(lock_path, progress) as lock:
         temporary, old = (build.target.with_name(f".{build.target.name}.{word}") for word in ("building", "old"))
         _clean(build.target, temporary, old)
-        if not build.force and (present := _present(build, content)):
+        if not build.force and (present := _usable(build, content)):
             return present, False
         try:
             _fill(temporary, build, pairs, content, lock, progress)
@@ -112,6 +119,18 @@ def _clean(target: Path, temporary: Path, old: Path) -> None:
     for left in (temporary, old):
         if left.exists():
             shutil.rmtree(left)
+
+
+def _usable(build: Build, content: str) -> MindRecord | None:
+    try:
+        return _present(build, content)
+    except (BadData, UsageError) as error:
+        if build.cached:
+            log.warning("%s; it is built anew", error)
+            return None
+        if isinstance(error, BadData):
+            raise BadData(f"{error} (--force replaces it)") from error
+        raise
 
 
 def _present(build: Build, content: str) -> MindRecord | None:

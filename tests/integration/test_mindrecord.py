@@ -320,3 +320,26 @@ def test_a_disk_that_is_full_on_the_way_is_told_and_nothing_is_left(tmp_path: Pa
     assert "cannot" in output[-1]
     assert {entry.name for entry in (cache / dataset_hash(data, "train")).iterdir()} == {".train.lock"}
     assert ensure_mindrecord(data, "train", cache, 2, quiet).count == 30
+
+
+@pytest.mark.parametrize("name", ["train.mindrecord", "train.mindrecord.db", "meta.json"])
+@pytest.mark.parametrize("content", [b"damaged", None])
+def test_a_damaged_cache_is_built_anew(tmp_path: Path, name: str, content: bytes | None) -> None:
+    data, cache = make_dataset(tmp_path / "d", train=2), tmp_path / "cache"
+    damaged = ensure_mindrecord(data, "train", cache, 1, quiet).path.with_name(name)
+    damaged.unlink()
+    if content is not None:
+        damaged.write_bytes(content)
+
+    assert len(training_rows(ensure_mindrecord(data, "train", cache, 1, quiet))) == 2
+
+
+def test_a_damaged_build_is_replaced_by_force(tmp_path: Path) -> None:
+    data, target = make_dataset(tmp_path / "d", train=2), tmp_path / "train.mindrecord"
+    build(data, target)
+    (target / "train.mindrecord").write_bytes(b"damaged")
+
+    with pytest.raises(BadData, match="--force"):
+        build(data, target)
+
+    assert build(data, target, force=True)[1]
