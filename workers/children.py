@@ -17,11 +17,13 @@ class Supervisors:
         self._processes[key] = process
 
     def ended(self) -> dict[PartKey, str]:
-        """Those that have ended since the last call, and how."""
+        """Those that have ended and are not forgotten yet, and how."""
         codes = {key: process.poll() for key, process in self._processes.items()}
         ended = {key: code for key, code in codes.items() if code is not None}
-        for key in ended:
-            del self._processes[key]
         return {
             key: describe_end(code if code >= 0 else None, -code if code < 0 else None) for key, code in ended.items()
         }
+
+    def forget(self, key: PartKey) -> None:
+        """Its end is known to the registry."""
+        del self._processes[key]

@@ -2,10 +2,12 @@
 
 import logging
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 
+from erfnet_jobs.errors import ErfnetJobsError
 from erfnet_jobs.jobs import JobKind, Outcome
 from erfnet_jobs.launch.verdict import GangResult
 from erfnet_jobs.plan import Plan
@@ -22,8 +24,9 @@ from erfnet_jobs.registry.hosts import cordon
 from erfnet_jobs.registry.parts import PartKey
 from erfnet_jobs.registry.tables import Host
 from erfnet_jobs.settings import Settings
+from workers.leftovers import checkpoints_gone, forget
 from workers.reaper import cordon_reason
-from workers.records import Records, printable
+from workers.records import Records
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ class Course:
         self._registry = registry
         self._key = PartKey(plan.job or 0, plan.attempt, settings.host_name)
         self._silent = {place.rank for place in plan.on_host(settings.host_name)}
+        self._leads = 0 in self._silent
         self._records: Records | None = None
         self.is_running = False
 
@@ -59,7 +63,7 @@ class Course:
             publish_scheduler(session, self._key.job, self._key.attempt, *scheduler)
 
     def sync(self) -> Synced:
-        """Beat, and store what is new, in one transaction; raises RegistryUnreachable."""
+        """Beat, and store what is new, in one transaction; raises ErfnetJobsError while the registry is away."""
         job, attempt, host = self._key.job, self._key.attempt, self._key.host
         with self._registry.write() as session:
             lock_attempt(session, job, attempt)
@@ -78,23 +82,36 @@ class Course:
         self.is_running = not silent
         return Synced(wants_cancel=pulse.cancel, more=batch.more)
 
-    def end(self, result: GangResult) -> None:
+    def end(self, result: GangResult) -> bool:
         """Store the last reports and the outcome; devices stay held where processes could not be ended.
 
-        Raises RegistryUnreachable; then all of it can be tried again.
+        False where the lease is gone. Raises ErfnetJobsError while the registry is away; then all of it can be tried
+        again.
         """
-        while (synced := self.sync()).more:
-            pass
+        try:
+            while self.sync().more:
+                pass
+            gone = checkpoints_gone(self._registry, self._key) if self._leads and not result.left else []
+            return self._end(result, _end_of(result), gone)
+        except ErfnetJobsError:
+            raise
+        except Exception:
+            # An hour's or a month's work: it must not be lost over what can be told of it.
+            log.exception("unexpected; the registry is told the bare outcome")
+            reason = f"{result.outcome}; its supervisor's log says why no more is known"
+            return self._end(result, replace(_end_of(result), reason=reason, last_lines=None), [])
+
+    def _end(self, result: GangResult, end: End, gone: Sequence[int]) -> bool:
         job, attempt, host = self._key.job, self._key.attempt, self._key.host
         with self._registry.write() as session:
+            forget(session, gone)
             if result.left:
                 devices = [place.device for place in self._plan.on_host(host)]
                 cordon(session, host, devices, cordon_reason(self._key))
-            held = end_part(
-                session, job, attempt, host, _end_of(result), self._settings.retry_delay, clear=not result.left
-            )
-        if not held or synced.is_over:
+            held = end_part(session, job, attempt, host, end, self._settings.retry_delay, clear=not result.left)
+        if not held:
             log.warning("the lease is gone: the attempt has ended without this part's outcome")
+        return held
 
     def wake_workers(self) -> None:
         """Tell some worker that devices are free, and jobs that waited for this one may go on."""
@@ -113,11 +130,11 @@ def _end_of(result: GangResult) -> End:
     reason = result.message or texts.get(result.outcome, str(result.outcome))
     return End(
         outcome=result.outcome,
-        reason=printable(reason),
+        reason=reason,
         error=result.error,
         permanent=result.permanent,
         rank=result.failed_rank,
         exit_code=result.exit_code,
         signal=result.signal,
-        last_lines=printable("\n".join(result.last_lines)) or None,
+        last_lines="\n".join(result.last_lines) or None,
     )

@@ -11,6 +11,7 @@ from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import cordon, host_beats, uncordon
 from erfnet_jobs.registry.parts import HeldPart, PartKey, held_part, late_parts, lease_pid, leases
 from erfnet_jobs.settings import Settings
+from workers.leftovers import checkpoints_gone, forget
 from workers.observer import Observer
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ def clear_if_gone(registry: Registry, part: HeldPart) -> bool:
     """Kill what is left of a part whose attempt has ended; give its devices back once nothing is left."""
     key = part.key
     left = kill_marked(mark_of(part), KILL_SECONDS)
+    gone = checkpoints_gone(registry, key) if part.first_rank == 0 and not left else []
     with registry.write() as session:
         if left:
             cordon(session, key.host, part.devices, cordon_reason(key))
@@ -41,6 +43,7 @@ def clear_if_gone(registry: Registry, part: HeldPart) -> bool:
             )
             return False
         uncordon(session, key.host, part.devices, cordon_reason(key))
+        forget(session, gone)
         clear_part(session, key.job, key.attempt, key.host)
     return True
 
@@ -66,22 +69,6 @@ def give_up(registry: Registry, part: HeldPart, error: Exception, settings: Sett
     with registry.write() as session:
         if not end_part(session, key.job, key.attempt, key.host, end, settings.retry_delay):
             end_attempt(session, key.job, key.attempt, end, settings.retry_delay)
-
-
-def supervisor_ended(registry: Registry, key: PartKey, how: str, settings: Settings) -> bool:
-    """A supervisor of ours has ended: normally it has ended its part before, else the attempt is lost.
-
-    True where it was lost.
-    """
-    with registry.read() as session:
-        part = held_part(session, key)
-    if part is None or not part.leased:
-        return False
-    left = kill_marked(mark_of(part), KILL_SECONDS)
-    reason = f"its supervisor on {key.host} ended {how}: {part.run_dir}/logs has its log"
-    with registry.write() as session:
-        end = End(Outcome.LOST, reason)
-        return end_part(session, key.job, key.attempt, key.host, end, settings.retry_delay, clear=not left)
 
 
 def nudge(registry: Registry, key: PartKey) -> None:

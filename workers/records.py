@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from erfnet_jobs.plan import Plan
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.tables import Artifact, Checkpoint, Evaluation, Job, LogTail, Metric
+from erfnet_jobs.registry.text import printable
 from erfnet_jobs.reports import (
     ArtifactWritten,
     CheckpointRemoved,
@@ -41,11 +42,6 @@ class Batch:
 
     hellos: frozenset[int]
     more: bool
-
-
-def printable(text: str) -> str:
-    """Text that PostgreSQL takes: no NUL."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 class Records:
@@ -79,7 +75,7 @@ class Records:
         found = {row.rank: row for row in session.scalars(mine) if row.rank in self._ranks}
         for rank in self._ranks:
             if rank not in found:
-                path = str(self._plan.log_path(rank))
+                path = printable(str(self._plan.log_path(rank)))
                 row = LogTail(
                     job_id=self._job, attempt=self._attempt, rank=rank, host_name=self._host, path=path, report_bytes=0
                 )
@@ -161,7 +157,7 @@ class Records:
         row = {
             "job_id": self._job,
             "attempt": self._attempt,
-            "network": report.network,
+            "network": printable(report.network),
             "stage": report.stage,
             "epoch": report.epoch,
             "step": report.step,
@@ -193,11 +189,11 @@ class Records:
                 checkpoint_id=checkpoint.id if checkpoint else None,
                 checkpoint_path=self._path(report.checkpoint_path),
                 dataset_hash=report.dataset_hash,
-                split=report.split,
-                protocol=report.protocol,
+                split=printable(report.split),
+                protocol=printable(report.protocol),
                 height=report.height,
                 width=report.width,
-                engine=report.engine,
+                engine=printable(report.engine),
                 images=report.images,
                 mean_iou=report.mean_iou,
                 mean_iou_19=report.mean_iou_19,
@@ -227,7 +223,7 @@ class Records:
                 job_id=self._job,
                 attempt=self._attempt,
                 checkpoint_id=checkpoint.id if checkpoint else None,
-                format=report.format,
+                format=printable(report.format),
                 path=self._path(report.path),
                 sha256=report.sha256,
                 size=report.size,

@@ -17,6 +17,7 @@ from erfnet_jobs.registry.hosts import beat_host
 from erfnet_jobs.registry.parts import HeldPart, held_parts
 from erfnet_jobs.settings import Settings
 from workers import reaper
+from workers.aftermath import supervisor_ended
 from workers.children import Supervisors
 from workers.news import News
 from workers.placing import pass_once
@@ -96,8 +97,10 @@ class Rounds:
 
     def _reap(self) -> None:
         for key, how in self._supervisors.ended().items():
-            if reaper.supervisor_ended(self._registry, key, how, self._settings):
+            if supervisor_ended(self._registry, key, how, self._settings):
                 log.warning("job %d, attempt %d is lost: its supervisor ended %s", key.job, key.attempt, how)
+            # Only now: while the registry cannot be written, the next round is to try again.
+            self._supervisors.forget(key)
             self._news.tell()
 
     def _place(self) -> None:

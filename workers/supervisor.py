@@ -13,14 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from erfnet_jobs.errors import (
-    BrokerUnreachable,
-    DiskFull,
-    ErfnetJobsError,
-    RanksFailed,
-    RegistryNotMigrated,
-    RegistryUnreachable,
-)
+from erfnet_jobs.errors import DiskFull, ErfnetJobsError, RanksFailed
 from erfnet_jobs.jobs import Outcome
 from erfnet_jobs.launch.gang import PLAN_NAME, Gang
 from erfnet_jobs.launch.verdict import GangResult
@@ -39,8 +32,6 @@ PAUSE_SECONDS = 0.5
 # Between two looks at a registry that does not answer.
 RETRY_SECONDS = 1.0
 LOOPBACK = "127.0.0.1"
-# Also while somebody upgrades or restores it: ranks that run are worth waiting for it.
-REGISTRY_AWAY = (RegistryUnreachable, RegistryNotMigrated)
 
 
 class Supervisor:
@@ -82,7 +73,7 @@ class Supervisor:
     def _start(self) -> GangResult | None:
         try:
             self._gang.start()
-        except OSError as error:
+        except (OSError, ErfnetJobsError) as error:
             return _not_started(error, self._plan.run_dir)
         log.info("ranks started: %s", self._gang.pids)
         return None
@@ -123,8 +114,15 @@ class Supervisor:
                 course.publish(self._address_to_tell)
                 self._address_to_tell = None
             synced = course.sync()
-        except REGISTRY_AWAY as error:
+        except ErfnetJobsError as error:
+            # Also while its disk is full, or somebody upgrades or restores it: ranks that run are worth waiting for it.
             self._note(str(error))
+            return None
+        except Exception as error:
+            # Where that lasts, the lease stands still, and a worker ends the attempt.
+            if repr(error) != self._trouble:
+                log.exception("unexpected; the ranks go on")
+            self._trouble = repr(error)
             return None
         self._note(None)
         return synced
@@ -146,13 +144,13 @@ class Supervisor:
             time.sleep(RETRY_SECONDS)
         try:
             course.wake_workers()
-        except BrokerUnreachable as error:
+        except ErfnetJobsError as error:
             log.warning("%s; workers look by themselves", error)
 
     def _told(self, course: "Course", result: GangResult) -> bool:
         try:
             course.end(result)
-        except REGISTRY_AWAY as error:
+        except ErfnetJobsError as error:
             self._note(str(error))
             return False
         return True
@@ -165,9 +163,12 @@ class Supervisor:
         self._trouble = trouble
 
 
-def _not_started(error: OSError, run_dir: str) -> GangResult:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        kind: type[ErfnetJobsError] = DiskFull
+def _not_started(error: OSError | ErfnetJobsError, run_dir: str) -> GangResult:
+    kind: type[ErfnetJobsError]
+    if isinstance(error, ErfnetJobsError):
+        kind, message = type(error), str(error)
+    elif error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        kind = DiskFull
         message = f"no space left below {run_dir}: free some, or set ERFNET_JOBS_RUNS elsewhere"
     else:
         kind, message = RanksFailed, f"the ranks could not be started: {error}"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import CursorResult, delete, exists, select, update
@@ -12,6 +12,7 @@ from erfnet_jobs.jobs import PLACED, JobState, Outcome, Part, PartState
 from erfnet_jobs.registry.events import now, record_event
 from erfnet_jobs.registry.jobs import end_job, get_job, move_job
 from erfnet_jobs.registry.tables import Attempt, Job, Lease, Placement
+from erfnet_jobs.registry.text import printable
 
 MAX_RETRY_DELAY = 600.0
 
@@ -236,8 +237,9 @@ def release(session: Session, job_id: int, attempt: int, reason: str, retry_dela
 def end_attempt(session: Session, job_id: int, attempt: int, end: End, retry_delay: float) -> bool:
     """Set the outcome once, and move the job on: ended, or queued again where another attempt may help.
 
-    Parts that have not started never will: they give their devices back at once.
+    Parts that have not started never will: they give their devices back at once. Its texts may hold any file's name.
     """
+    end = _printable(end)
     ended = session.execute(
         update(Attempt)
         .where(Attempt.job_id == job_id, Attempt.number == attempt, Attempt.outcome.is_(None))
@@ -266,6 +268,11 @@ def end_attempt(session: Session, job_id: int, attempt: int, end: End, retry_del
     record_event(session, f"attempt {end.outcome}", end.reason, job=job_id, attempt=attempt)
     _move_on(session, job_id, attempt, end, retry_delay)
     return True
+
+
+def _printable(end: End) -> End:
+    error, lines = (printable(text) if text is not None else None for text in (end.error, end.last_lines))
+    return replace(end, reason=printable(end.reason), error=error, last_lines=lines)
 
 
 def _move_on(session: Session, job_id: int, attempt: int, end: End, retry_delay: float) -> None:

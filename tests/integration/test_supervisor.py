@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select
 
-from erfnet_jobs.jobs import JobState, Outcome, PartState
+from erfnet_jobs.jobs import EvalSpec, JobState, Outcome, PartState, Request
 from erfnet_jobs.launch.processes import processes_with_mark
 from erfnet_jobs.registry.hosts import cordon, get_host
 from erfnet_jobs.registry.parts import held_parts
@@ -15,7 +15,7 @@ from erfnet_jobs.registry.tables import Checkpoint, Lease
 from tests.services import NewSite, Site, eventually
 from workers.reaper import clear_if_gone, cordon_reason, mark_of
 
-RUNNING, SUCCEEDED, QUEUED = JobState.RUNNING, JobState.SUCCEEDED, JobState.QUEUED
+RUNNING, SUCCEEDED, FAILED = JobState.RUNNING, JobState.SUCCEEDED, JobState.FAILED
 
 
 def test_without_its_lease_it_kills_its_ranks_and_writes_nothing_more(site: Site) -> None:
@@ -122,3 +122,116 @@ def test_devices_are_cordoned_while_processes_are_left(site: Site, monkeypatch: 
     assert not processes_with_mark(mark_of(part))
     host = site.ask(lambda session: get_host(session, "here"))
     assert [device.cordoned for device in host.devices] == [None, "smells of smoke"]
+
+
+def checkpoints(site: Site, attempt: int = 1) -> list[Checkpoint]:
+    of_attempt = select(Checkpoint).where(Checkpoint.attempt == attempt).order_by(Checkpoint.id)
+    return list(site.ask(lambda session: session.scalars(of_attempt).all()))
+
+
+def test_a_registry_without_space_kills_nobody(new_site: NewSite, database_url: str) -> None:
+    site = new_site(database_url)
+    site.start_worker()
+    go = site.folder / "go"
+    site.script({"default": [["hello"], ["wait_for", str(go)], ["checkpoint", 1, 1, 1], ["done"]]})
+    job = site.train()
+    site.until(job, RUNNING)
+    log = Path(site.attempts(job)[0].run_dir, "logs", "supervisor.log")
+
+    full = FULL_SQLITE if site.registry.sqlite else FULL_POSTGRESQL
+    with site.registry.write() as session:
+        for statement in full:
+            session.connection().exec_driver_sql(statement)
+    eventually(lambda: "no space is left for the registry" in log.read_text(), "the supervisor has noticed")
+    go.touch()
+    eventually(lambda: "the ranks have ended: succeeded" in log.read_text(), "the ranks are done")
+    with site.registry.write() as session:
+        session.connection().exec_driver_sql(f"DROP TRIGGER no_space{'' if site.registry.sqlite else ' ON lease'}")
+    site.until(job, SUCCEEDED)
+
+    assert len(site.attempts(job)) == len(checkpoints(site)) == 1
+    assert "Traceback" not in log.read_text()
+
+
+FULL_SQLITE = (
+    "CREATE TRIGGER no_space BEFORE UPDATE ON lease BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
+)
+FULL_POSTGRESQL = (
+    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$",
+    "CREATE TRIGGER no_space BEFORE UPDATE ON lease FOR EACH ROW EXECUTE FUNCTION refuse()",
+)
+
+
+def test_what_a_killed_supervisor_did_not_store_is_stored(new_site: NewSite, sqlite_url: str) -> None:
+    # It beats so seldom that it stores nothing after the hello; the worker's own looks are not so slow.
+    site = new_site(sqlite_url, beat_interval=60, lease_timeout=300)
+    site.start_worker()
+    go, written = site.folder / "go", site.folder / "written"
+    steps = [["hello"], ["wait_for", str(go)], ["checkpoint", 1, 1, 7], ["touch", str(written)], ["hang"]]
+    site.script({"attempt 1": steps})
+    job = site.train(max_attempts=2)
+    site.until(job, RUNNING)
+    go.touch()
+    eventually(written.exists, "the checkpoint is reported")
+    assert checkpoints(site) == []
+
+    os.kill(site.supervisors()[0], signal.SIGKILL)
+    site.until(job, SUCCEEDED)
+
+    (stored,) = checkpoints(site)
+    assert site.attempts(job)[1].resumed_from == stored.id
+
+
+@pytest.mark.parametrize("also_worker", [False, True])
+def test_a_checkpoint_that_left_the_disk_untold_is_not_offered(
+    new_site: NewSite, sqlite_url: str, also_worker: bool
+) -> None:
+    site = new_site(sqlite_url, lease_timeout=2)
+    site.start_worker()
+    site.script({"attempt 1": [["hello"], ["checkpoint", 1, 1, 7], ["checkpoint", 1, 2, 7], ["hang"]]})
+    job = site.train(max_attempts=2)
+    eventually(lambda: len(checkpoints(site)) == 2, "the checkpoints are registered")
+    if also_worker:
+        site.stop_worker(signal.SIGKILL)
+    Path(checkpoints(site)[0].path).unlink()
+    os.kill(site.supervisors()[0], signal.SIGKILL)
+    if also_worker:
+        site.start_worker()
+    site.until(job, SUCCEEDED)
+    eventually(site.idle, "nothing is held")
+
+    assert [row.removed_at is None for row in checkpoints(site)] == [False, True]
+    site.script({})
+    evaluation = site.submit(Request(EvalSpec((f"{job}:all",), str(site.data), network="encoder")))
+    site.until(evaluation, SUCCEEDED)
+
+
+def test_a_file_name_that_is_no_utf_8_is_told(site: Site) -> None:
+    site.script({"default": [["hello"], ["fail", "BadData", "label 77 in caf\udce9.png"]]})
+    job = site.train()
+
+    ended = site.until(job, FAILED)
+
+    (attempt,) = site.attempts(job)
+    assert (attempt.error, attempt.permanent) == ("BadData", True)
+    assert ended.reason == "label 77 in caf?.png"
+
+
+def test_an_end_that_cannot_be_told_whole_is_told_bare(site: Site) -> None:
+    go = site.folder / "go"
+    site.script({"default": [["hello"], ["wait_for", str(go)], ["exit", 3]]})
+    job = site.train()
+    site.until(job, RUNNING)
+    reports = Path(site.attempts(job)[0].run_dir, "reports", "rank_0.jsonl")
+    log = Path(site.attempts(job)[0].run_dir, "logs", "rank_0.log")
+
+    # What cannot be read as a file: the supervisor's storing meets an OSError that nobody expected.
+    log.unlink()
+    log.mkdir()
+    go.touch()
+    site.until(job, FAILED)
+
+    (attempt,) = site.attempts(job)
+    assert (attempt.outcome, attempt.failed_rank, attempt.exit_code) == (Outcome.FAILED, 0, 3)
+    assert reports.exists()
