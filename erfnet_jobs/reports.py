@@ -6,6 +6,7 @@ report. Numbers that are not finite never stand in a report: NaN loss is a `Fail
 
 import json
 import os
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -211,17 +212,25 @@ def decode(line: bytes) -> Report:
 
 
 class ReportWriter:
-    """Appends reports to one file; safe for several threads of one process (one `write` a line, O_APPEND)."""
+    """Appends reports to one file; safe for several threads of one process."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._lock = threading.Lock()
+        self._cut = False
 
     def write(self, report: Report) -> None:
         """Append one report; raises OSError (a full disk, say) when not all of it could be written."""
         line = encode(report, time.time())
-        if os.write(self._fd, line) != len(line):
-            raise OSError(f"a report of {len(line)} bytes was cut short")
+        with self._lock:
+            # After a line that was cut: what is there of it is no report, and must not spoil this one.
+            rest = b"\n" + line if self._cut else line
+            while rest:
+                # A disk takes what still fits, and only the next write says that it is full.
+                written = os.write(self._fd, rest)
+                rest = rest[written:]
+                self._cut = bool(rest)
 
     def close(self) -> None:
         """Flush to disk and close."""

@@ -30,7 +30,7 @@ def read_block(path: Path, rank: int, offset: int) -> Block:
         log.warning("rank %d: no line of its reports ends within %d bytes; they are left out", rank, BLOCK_BYTES)
         end = offset + BLOCK_BYTES
     reports = []
-    for line in lines:
+    for line in filter(None, lines):
         try:
             reports.append(decode(line))
         except MalformedReport as error:

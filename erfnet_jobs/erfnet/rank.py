@@ -35,7 +35,13 @@ def main(arguments: list[str]) -> int:
         return UsageError.exit_code
     plan = read_plan(Path(arguments[0]))
     environment = from_environ(os.environ)
-    writer = ReportWriter(plan.report_path(environment.rank))
+    try:
+        writer = ReportWriter(plan.report_path(environment.rank))
+    except OSError as error:
+        # Nobody reads more than the exit code then, and the log.
+        log.exception("no reports can be written")
+        known = _as_known(error, plan)
+        return known.exit_code if known else 1
     try:
         _work(plan, environment, writer)
         writer.write(Done())

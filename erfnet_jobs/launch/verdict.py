@@ -4,7 +4,7 @@ import signal as signals
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from erfnet_jobs.errors import RanksFailed, from_exit_code
+from erfnet_jobs.errors import DiskFull, RanksFailed, from_exit_code
 from erfnet_jobs.jobs import Outcome
 from erfnet_jobs.launch.children import Death
 from erfnet_jobs.reports import Failed
@@ -61,8 +61,11 @@ def describe_end(exit_code: int | None, signal: int | None) -> str:
     return f"by {name}" + (" (out of memory, or killed by hand)" if signal == signals.SIGKILL else "")
 
 
-def failure_of(rank: int, death: Death | None, said: Said | None, done: bool) -> GangResult:
-    """The result of a part whose rank `rank` failed first; log and last lines are still to be added."""
+def failure_of(rank: int, death: Death | None, said: Said | None, done: bool, run_dir: str) -> GangResult:
+    """The result of a part whose rank `rank` failed first; log and last lines are still to be added.
+
+    A rank that cannot report, as on a full disk, still tells by its exit code what it was.
+    """
     exit_code = death.exit_code if death else None
     signal = death.signal if death else None
     if said is not None:
@@ -79,7 +82,13 @@ def failure_of(rank: int, death: Death | None, said: Said | None, done: bool) ->
     error = from_exit_code(exit_code) if exit_code else RanksFailed
     how = describe_end(exit_code, signal)
     when = "after its work was done" if done else "without saying why"
-    message = f"rank {rank} ended {how} {when}: its log has what it printed last"
+    if error is DiskFull:
+        why = f"no space left below {run_dir}: free some, or set ERFNET_JOBS_RUNS to another disk"
+    elif error is not RanksFailed:
+        why = f"that is {error.__name__}; its log has what it printed last"
+    else:
+        why = "its log has what it printed last"
+    message = f"rank {rank} ended {how} {when}: {why}"
     return GangResult(Outcome.FAILED, rank, exit_code, signal, error.__name__, message, error.permanent)
 
 

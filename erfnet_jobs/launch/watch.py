@@ -48,7 +48,8 @@ class ReportLine:
 class GangWatch:
     """Watches a started gang. Times are seconds.
 
-    `stuck_timeout`: how long no rank may report anything. `grace`: between SIGTERM and SIGKILL when it ends the gang.
+    `stuck_timeout`: how long no rank may report anything on the host of rank 0. `grace`: between SIGTERM and SIGKILL
+    when it ends the gang.
     """
 
     def __init__(self, gang: Gang, stuck_timeout: float, grace: float = GRACE) -> None:
@@ -101,7 +102,8 @@ class GangWatch:
         lines = []
         for raw in raw_lines:
             start += len(raw) + 1
-            lines.append(self._line(rank, start, raw))
+            if raw:
+                lines.append(self._line(rank, start, raw))
         if lines:
             self._news_at = time.monotonic()
         return lines
@@ -124,13 +126,15 @@ class GangWatch:
         if rank is not None:
             if rank not in dead and self._has_patience():
                 return None
-            return failure_of(rank, dead.get(rank), self._said.get(rank), rank in self._done)
+            run_dir = self.gang.plan.run_dir
+            return failure_of(rank, dead.get(rank), self._said.get(rank), rank in self._done, run_dir)
         if ended:
             return GangResult(Outcome.SUCCEEDED)
         scheduler = dead.get(None)
         if scheduler is not None and not scheduler.is_clean and len(self._done) < len(self.gang.ranks):
             return scheduler_failure(scheduler)
-        if time.monotonic() - self._news_at > self._stuck_timeout:
+        # Only rank 0 tells of progress: on other hosts the ranks are silent for as long as they work.
+        if self.gang.leads and time.monotonic() - self._news_at > self._stuck_timeout:
             return GangResult(
                 Outcome.STUCK,
                 message=f"no rank reported anything for {self._stuck_timeout:.0f} s: a collective or a device hangs",

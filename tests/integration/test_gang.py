@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,17 @@ from erfnet_jobs.launch.program import RankProgram
 from erfnet_jobs.launch.verdict import GangResult
 from erfnet_jobs.launch.watch import GangWatch, ReportLine
 from erfnet_jobs.reports import Done, Failed, Hello, Metric, encode
-from tests.gang_steps import HOST, PROGRAM, Script, eventually, mark_of, scripted_gang, to_the_end, written_plan
+from tests.gang_steps import (
+    HOST,
+    PROGRAM,
+    Script,
+    eventually,
+    mark_of,
+    scripted_environ,
+    scripted_gang,
+    to_the_end,
+    written_plan,
+)
 
 LOST_PEER = ["fail", "RanksFailed", "a collective failed: a peer is gone"]
 
@@ -148,6 +159,23 @@ def test_ranks_that_say_nothing_are_stuck(tmp_path: Path) -> None:
     assert "no rank reported anything" in (result.message or "")
     assert len(lines) == 2
     assert len(result.last_lines) == 1
+
+
+def test_only_the_host_of_rank_0_is_stuck_by_silence(tmp_path: Path, gangs: list[Gang]) -> None:
+    plan = written_plan(tmp_path, 2)
+    places = (replace(plan.ranks[0], host="elsewhere"), plan.ranks[1])
+    done = tmp_path / "done"
+    environ = scripted_environ(tmp_path, {"rank 1": [["hello"], ["wait_for", str(done)], ["done"]]})
+    other = Gang(replace(plan, ranks=places), HOST, scheduler=("127.0.0.1", 1), program=PROGRAM, base_environ=environ)
+    gangs.append(other)
+    other.start()
+    watch = GangWatch(other, stuck_timeout=0.01)
+    eventually(lambda: bool(watch.step(0.1)), "it has said hello")
+    for _ in range(3):
+        watch.step(0.1)
+    assert watch.result is None
+    done.touch()
+    assert to_the_end(watch)[0].outcome is Outcome.SUCCEEDED
 
 
 def test_cancelling_gives_what_was_written(tmp_path: Path, gangs: list[Gang]) -> None:

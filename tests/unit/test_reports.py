@@ -1,5 +1,6 @@
 """The lines that ranks write: there and back, whole lines only, and what is no report."""
 
+import errno
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -135,3 +136,41 @@ def test_a_full_disk_is_told() -> None:
     writer = ReportWriter(Path("/dev/full"))
     with pytest.raises(OSError, match="No space left"):
         writer.write(Done())
+
+
+@pytest.mark.parametrize("part", [1, 20])
+def test_a_report_that_was_cut_does_not_spoil_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    path = tmp_path / "rank_0.jsonl"
+    writer = ReportWriter(path)
+    write = os.write
+    room = [part]
+
+    def nearly_full(fd: int, content: bytes) -> int:
+        """As the kernel does it: what fits is written, and the next write fails."""
+        if not room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(fd, content[: room.pop()])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", nearly_full)
+        with pytest.raises(OSError, match="No space left") as caught:
+            writer.write(Phase("compile"))
+    assert caught.value.errno == errno.ENOSPC
+    writer.write(Done())
+
+    cut, whole = read_lines(path, 0)[0]
+    assert len(cut) == part
+    assert decode(whole) == Done()
+
+
+def test_a_report_that_is_written_in_pieces_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rank_0.jsonl"
+    writer, write = ReportWriter(path), os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, content: write(fd, content[:7]))
+        writer.write(Phase("compile"))
+        writer.write(Done())
+
+    assert [decode(line) for line in read_lines(path, 0)[0]] == [Phase("compile"), Done()]

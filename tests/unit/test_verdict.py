@@ -44,24 +44,30 @@ def test_the_scheduler_is_no_rank() -> None:
 
 
 def test_zero_without_done_is_a_failure() -> None:
-    result = failure_of(0, Death(0, 1.0, 0, None), None, done=False)
+    result = failure_of(0, Death(0, 1.0, 0, None), None, done=False, run_dir="/runs/1/1")
     assert result.error == "RanksFailed"
     assert not result.permanent
 
 
 def test_a_known_exit_code_tells_the_error() -> None:
-    result = failure_of(0, Death(0, 1.0, 3, None), None, done=False)
+    result = failure_of(0, Death(0, 1.0, 3, None), None, done=False, run_dir="/runs/1/1")
     assert (result.error, result.permanent, result.exit_code) == ("BadData", True, 3)
 
 
+def test_a_full_disk_that_kept_a_rank_from_its_report_is_told() -> None:
+    result = failure_of(1, Death(1, 1.0, 13, None), None, done=False, run_dir="/runs/1/1")
+    assert (result.error, result.permanent) == ("DiskFull", False)
+    assert "no space left below /runs/1/1: free some" in (result.message or "")
+
+
 def test_a_signal_is_named() -> None:
-    result = failure_of(2, Death(2, 1.0, None, signal.SIGSEGV), None, done=False)
+    result = failure_of(2, Death(2, 1.0, None, signal.SIGSEGV), None, done=False, run_dir="/runs/1/1")
     assert result.message is not None
     assert "rank 2" in result.message
     assert "SIGSEGV" in result.message
 
 
 def test_what_the_rank_said_counts_most() -> None:
-    result = failure_of(0, Death(0, 2.0, None, signal.SIGTERM), Said(1.0, FAILED), done=False)
+    result = failure_of(0, Death(0, 2.0, None, signal.SIGTERM), Said(1.0, FAILED), done=False, run_dir="/runs/1/1")
     assert (result.error, result.message, result.permanent) == ("LossNotFinite", "the loss is NaN", True)
     assert result.signal == signal.SIGTERM
