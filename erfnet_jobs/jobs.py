@@ -156,6 +156,12 @@ class TrainSpec:
             self.checkpoint,
             f"stage {self.stages[0]} starts from weights; name them with --checkpoint",
         )
+        _require(
+            self.stages[0] != 1 or self.checkpoint is None,
+            "checkpoint",
+            self.checkpoint,
+            "stage 1 starts from random weights: leave --checkpoint out or give --stages 2-4",
+        )
 
     @property
     def first_lr(self) -> float:

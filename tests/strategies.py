@@ -24,7 +24,7 @@ def train_specs(draw: st.DrawFn) -> TrainSpec:
         lr=draw(st.none() | st.floats(0, 1, exclude_min=True)),
         size=draw(SIZES),
         seed=draw(st.integers(0, 2**31 - 1)),
-        checkpoint=draw(WORDS if first > 1 else st.none() | WORDS),
+        checkpoint=draw(WORDS) if first > 1 else None,
         keep=draw(st.integers(1, 10)),
     )
 

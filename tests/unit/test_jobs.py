@@ -77,6 +77,7 @@ def test_what_is_no_json_object(text: str) -> None:
         ({"stages": (2, 1)}, "stages is"),
         ({"stages": (4, 5), "checkpoint": "x"}, "stages is"),
         ({"stages": (3, 4)}, "name them with --checkpoint"),
+        ({"checkpoint": "x"}, "leave --checkpoint out or give --stages 2-4"),
         ({"size": (500, 1024)}, "multiples of 8"),
         ({"size": (512,)}, "multiples of 8"),
         ({"size": (512.0, 1024)}, "multiples of 8"),
