@@ -26,6 +26,7 @@ from erfnet_jobs.registry.events import Actor
 from erfnet_jobs.registry.jobs import get_job, request_cancel, submit_job
 from erfnet_jobs.registry.tables import Attempt, Host, Job, Lease, Placement
 from erfnet_jobs.settings import load_settings
+from tests.layout import empty_dataset
 
 ACTOR = Actor("alice", "shell")
 DEADLINE = 60.0
@@ -126,7 +127,7 @@ class Site:
         self.home.mkdir()
         self.script_path = folder / "script.json"
         self.data = folder / "data"
-        self.data.mkdir(exist_ok=True)
+        empty_dataset(self.data)
         if not self.script_path.exists():
             self.script({})
         values = {

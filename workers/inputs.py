@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.client.data_folders import data_fault
 from erfnet_jobs.client.submission import is_reference
 from erfnet_jobs.errors import BadCheckpoint, BadData
 from erfnet_jobs.jobs import EvalSpec, ExportSpec, InferSpec, Spec, TrainSpec
@@ -58,6 +59,8 @@ def check_paths(spec: Spec, inputs: tuple[CheckpointFile, ...]) -> None:
         _exists(spec.data, "dataset")
     if isinstance(spec, InferSpec):
         _exists(spec.images, "images")
+    if unfit := data_fault(spec):
+        raise unfit
     faults = [fault for checkpoint in inputs if (fault := _fault_of(Path(checkpoint.path)))]
     # An evaluation measures what it can, and tells of the others at its end.
     if faults and (not isinstance(spec, EvalSpec) or len(faults) == len(inputs)):

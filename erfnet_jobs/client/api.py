@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from erfnet_jobs.broker import Broker
 from erfnet_jobs.client import submission
+from erfnet_jobs.client.data_folders import data_fault
 from erfnet_jobs.client.documents import (
     Document,
     best_documents,
@@ -31,7 +32,7 @@ from erfnet_jobs.client.documents import (
     value_document,
 )
 from erfnet_jobs.client.rows import HostsSeen, insert_jobs, plan_document, with_needs
-from erfnet_jobs.errors import BrokerUnreachable, NotFound, RegistryNotMigrated
+from erfnet_jobs.errors import BadCheckpoint, BadData, BrokerUnreachable, NotFound, RegistryNotMigrated
 from erfnet_jobs.jobs import PLACED, TERMINAL, JobKind, JobState, Request
 from erfnet_jobs.registry import checkpoints, evaluations, hosts, jobs, logs, metrics, status
 from erfnet_jobs.registry.engine import Registry
@@ -141,13 +142,18 @@ class Client:
     def _checked(self, request: Request, then: Sequence[JobKind], evaluate: bool) -> Request:
         """The request with absolute paths; what is not there is an error where this machine will run it."""
         request = replace(request, spec=submission.with_absolute_paths(request.spec))
-        for path in submission.input_paths(request.spec):
-            if fault := submission.fault_of(*path):
-                if self.registry.sqlite:
-                    raise fault
-                self.warn(f"{fault} (on this machine; the host that runs the job checks its own)")
+        faults = [fault for path in submission.input_paths(request.spec) if (fault := submission.fault_of(*path))]
+        for fault in faults:
+            self._refuse(fault)
         submission.check_followers(request, evaluate, then)
+        if not faults and (unfit := data_fault(request.spec, evaluate, then)):
+            self._refuse(unfit)
         return request
+
+    def _refuse(self, fault: BadData | BadCheckpoint) -> None:
+        if self.registry.sqlite:
+            raise fault
+        self.warn(f"{fault} (on this machine; the host that runs the job checks its own)")
 
     def _check_hosts(self, session: Session, request: Request) -> None:
         if not self._hosts.check(session, request) and not self._hosts_missed:

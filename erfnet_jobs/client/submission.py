@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from erfnet_jobs.client.data_folders import is_mindrecord
 from erfnet_jobs.errors import BadCheckpoint, BadData, UsageError
 from erfnet_jobs.jobs import ENCODER, ERFNET, EvalSpec, ExportSpec, InferSpec, JobKind, Request, Spec, TrainSpec
 
@@ -44,11 +45,6 @@ def check_followers(request: Request, evaluate: bool, then: Sequence[JobKind]) -
             f"{spec.data} is a MindRecord of one split, and the evaluation after a training needs another: add "
             "--no-eval and use 'erfnet-jobs submit eval' then, or give --data a dataset folder"
         )
-
-
-def is_mindrecord(path: Path) -> bool:
-    """Whether a path is a MindRecord that `data build` made: a folder that holds its description."""
-    return (path / "meta.json").is_file()
 
 
 def follow_ups(request: Request, job: int | str, evaluate: bool, then: Sequence[JobKind]) -> Iterator[Request]:

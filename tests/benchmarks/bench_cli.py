@@ -17,6 +17,7 @@ from erfnet_jobs.registry.migrate import upgrade
 from erfnet_jobs.settings import Settings, load_settings
 from tests.benchmarks.big_registry import fill
 from tests.benchmarks.rows import Row
+from tests.layout import empty_dataset
 
 REPEATS = 7
 SUBMITS = 1000
@@ -58,7 +59,7 @@ def _asking(folder: Path) -> list[Row]:
 
 
 def _submits(settings: Settings) -> float:
-    request = Request(TrainSpec(str(settings.home)))
+    request = Request(TrainSpec(str(empty_dataset(settings.home / "data"))))
     with Client(settings) as client:
         client.submit(request, evaluate=False)
         began = time.perf_counter()

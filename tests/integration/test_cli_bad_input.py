@@ -8,6 +8,7 @@ import pytest
 
 from erfnet_jobs.registry import engine
 from tests.cli_calls import Called, Shell, redis_of
+from tests.layout import empty_dataset
 
 
 @pytest.fixture(autouse=True)
@@ -32,9 +33,7 @@ def shell(bare: Shell) -> Iterator[Shell]:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    return folder
+    return empty_dataset(tmp_path / "data")
 
 
 def refused(called: Called, code: int, *words: str) -> None:

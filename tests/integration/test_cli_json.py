@@ -12,6 +12,7 @@ from erfnet_jobs.registry.attempts import assign, claim, report_running
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.tables import Checkpoint, Evaluation, LogTail, Metric
 from tests.cli_calls import Shell, redis_of
+from tests.layout import empty_dataset
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 JOB_KEYS = {
@@ -67,9 +68,7 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    return folder
+    return empty_dataset(tmp_path / "data")
 
 
 def run_a_while(shell: Shell, job: int, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from erfnet_jobs.local.deadline import wait_until
 from erfnet_jobs.local.down import Running, take_down
 from erfnet_jobs.local.up import bring_up
 from erfnet_jobs.settings import Settings, load_settings
+from tests.layout import empty_dataset
 
 VARIABLES = {"ERFNET_JOBS_BEAT_INTERVAL": "0.3", "ERFNET_JOBS_RETRY_DELAY": "0.2", RANK_MODULE: SCRIPTED}
 
@@ -57,7 +58,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveShell]:
             patch.setenv(name, value)
         patch.setenv(SCRIPT, str(folder / "script.json"))
         found = LiveShell(folder / "home")
-        (folder / "data").mkdir()
+        empty_dataset(folder / "data")
         bring_up(found.settings, 2, quiet)
         yield found
         take_down(found.settings, Running.CANCEL, quiet)

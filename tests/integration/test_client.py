@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from erfnet_jobs.client import Client
-from erfnet_jobs.errors import BrokerUnreachable, NotFound, UsageError
+from erfnet_jobs.errors import BadData, BrokerUnreachable, NotFound, UsageError
 from erfnet_jobs.jobs import EvalSpec, ExportSpec, JobKind, Request, TrainSpec
 from erfnet_jobs.local.redis_server import start_redis, stop_redis
 from erfnet_jobs.registry.migrate import upgrade
 from erfnet_jobs.settings import Settings, load_settings
+from tests.layout import empty_dataset
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
 
 @pytest.fixture
 def request_(tmp_path: Path) -> Request:
-    return Request(TrainSpec(str(tmp_path)))
+    return Request(TrainSpec(str(empty_dataset(tmp_path))))
 
 
 def test_jobs_of_one_submission_are_one_group(settings: Settings, request_: Request) -> None:
@@ -71,8 +72,17 @@ def test_nothing_is_written_when_a_part_is_refused(settings: Settings, request_:
         assert client.jobs() == []
 
 
+def test_a_folder_without_the_splits_that_are_needed(settings: Settings, tmp_path: Path) -> None:
+    request = Request(TrainSpec(str(empty_dataset(tmp_path / "data", "train"))))
+    with Client(settings, warn=str) as client:
+        with pytest.raises(BadData, match="no leftImg8bit/val, gtFine/val"):
+            client.submit(request)
+        assert client.jobs() == []
+        assert client.submit(request, evaluate=False)[0]["kind"] == "train"
+
+
 def test_paths_are_made_absolute(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "data").mkdir()
+    empty_dataset(tmp_path / "data")
     (tmp_path / "a.ckpt").write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
     with Client(settings, warn=str) as client:

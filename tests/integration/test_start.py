@@ -10,6 +10,7 @@ from erfnet_jobs.jobs import EvalSpec, ExportSpec, JobState, Request, TrainSpec
 from erfnet_jobs.plan import CheckpointFile
 from erfnet_jobs.registry.checkpoints import list_checkpoints
 from erfnet_jobs.registry.tables import Checkpoint
+from tests.layout import empty_dataset
 from tests.services import Site, eventually
 from workers.inputs import check_paths, named_checkpoints
 
@@ -47,8 +48,7 @@ def test_all_of_a_job_are_wanted_less_than_what_the_user_names(site: Site) -> No
 def test_an_evaluation_needs_one_of_its_checkpoints(tmp_path: Path) -> None:
     here, absent = CheckpointFile(str(tmp_path / "a.ckpt")), CheckpointFile(str(tmp_path / "absent.ckpt"))
     Path(here.path).write_bytes(b"weights")
-    for split in ("leftImg8bit/val", "gtFine/val"):
-        (tmp_path / split).mkdir(parents=True)
+    empty_dataset(tmp_path, "val")
     spec = EvalSpec((here.path, absent.path), str(tmp_path))
 
     check_paths(spec, (here, absent))
