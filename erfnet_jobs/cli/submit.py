@@ -134,9 +134,11 @@ def _submit(
         _print(plan, plan_lines(plan), values["as_json"])
         return
     jobs = client.submit(request, then=then or (), evaluate=evaluate)
-    _print(jobs[0] if len(jobs) == 1 else jobs, [_submitted(job) for job in jobs], values["as_json"])
-    if values["wait_for"]:
-        _wait(ctx, jobs)
+    as_json, wait_for = values["as_json"], values["wait_for"]
+    if not (as_json and wait_for):
+        _print(_document(jobs), [_submitted(job) for job in jobs], as_json)
+    if wait_for:
+        _wait(ctx, jobs, as_json)
 
 
 def _print(document: object, lines: list[str], as_json: bool) -> None:
@@ -151,10 +153,17 @@ def _submitted(job: Document) -> str:
     return f"job {job['id']}  {job['kind']} on {cards}  {job['state']}: {job['reason']}"
 
 
-def _wait(ctx: click.Context, jobs: Sequence[Document]) -> None:
-    from erfnet_jobs.cli.wait import wait
+def _document(jobs: Sequence[Document]) -> object:
+    """What --json prints: the job, or all of those that came of one command."""
+    return jobs[0] if len(jobs) == 1 else list(jobs)
 
-    ctx.invoke(wait, jobs=tuple(job["id"] for job in jobs), timeout=None, as_json=False)
+
+def _wait(ctx: click.Context, jobs: Sequence[Document], as_json: bool) -> None:
+    from erfnet_jobs.cli.wait import ended_text, exit_code_of, wait_for
+
+    ended = wait_for(ctx.obj, [job["id"] for job in jobs])
+    _print(_document(ended), [ended_text(job) for job in ended], as_json)
+    ctx.exit(exit_code_of(ended))
 
 
 def plan_lines(plan: Document) -> list[str]:

@@ -1,6 +1,7 @@
 """`wait`: until jobs have ended; the exit code is the job's."""
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -48,7 +49,7 @@ def ended_text(job: Document) -> str:
 
 @click.command()
 @click.argument("jobs", type=int, nargs=-1, required=True, metavar="JOB...")
-@click.option("--timeout", type=float, help="Give up after so many seconds (exit code 124).")
+@click.option("--timeout", type=float, help="Give up after so many seconds in all (exit code 124).")
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs as one JSON document at the end.")
 @click.pass_context
 def wait(ctx: click.Context, jobs: tuple[int, ...], timeout: float | None, as_json: bool) -> None:
@@ -56,24 +57,30 @@ def wait(ctx: click.Context, jobs: tuple[int, ...], timeout: float | None, as_js
 
     The exit code is 0 if all succeeded, 9 if one failed or was skipped, 10 if one was cancelled.
     """
-    session: Session = ctx.obj
-    from erfnet_jobs.cli.live import LiveLine
-
-    line = LiveLine()
-    ended = [_ended(session, job, timeout, line) for job in jobs]
-    line.end()
+    ended = wait_for(ctx.obj, jobs, timeout)
     if as_json:
         print_json(ended)
     else:
         click.echo("\n".join(ended_text(job) for job in ended))
-    ctx.exit(_exit_code(ended))
+    ctx.exit(exit_code_of(ended))
 
 
-def _ended(session: Session, job_id: int, timeout: float | None, line: "LiveLine") -> Document:
+def wait_for(session: Session, jobs: Sequence[int], timeout: float | None = None) -> list[Document]:
+    """The jobs once all of them have ended, or as they are after `timeout` seconds; raises NotFound at once."""
+    from erfnet_jobs.cli.live import LiveLine
+
+    for job in jobs:
+        session.client.job(job)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    line = LiveLine()
+    ended = [_ended(session, job, deadline, line) for job in jobs]
+    line.end()
+    return ended
+
+
+def _ended(session: Session, job_id: int, deadline: float | None, line: "LiveLine") -> Document:
     from erfnet_jobs.errors import RegistryUnreachable
 
-    session.client.job(job_id)
-    deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
@@ -87,7 +94,8 @@ def _ended(session: Session, job_id: int, timeout: float | None, line: "LiveLine
             time.sleep(5)
 
 
-def _exit_code(jobs: list[Document]) -> int:
+def exit_code_of(jobs: Sequence[Document]) -> int:
+    """The exit code of jobs that were waited for."""
     from erfnet_jobs.errors import JobCancelled, JobFailed
 
     states = {job["state"] for job in jobs}

@@ -246,6 +246,7 @@ def test_cancel_and_wait(shell: Shell, data: Path, tmp_path: Path) -> None:
     assert "is told to end" in shell("cancel", 1).out
     assert shell("wait", 3).code == 10
     assert shell("wait", 1, "--timeout", "0").code == 124
+    assert shell("wait", 1, 99).code == 4
     assert shell("wait", 3, "--json").json[0]["state"] == "cancelled"
     assert shell("cancel", 3).out == "job 3 is cancelled\n"
 

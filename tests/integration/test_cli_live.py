@@ -100,6 +100,10 @@ def test_submit_can_wait_for_all_that_it_made(shell: LiveShell) -> None:
     assert out.count("succeeded") == 3
     assert shell("best", "--path")[1].endswith(".ckpt\n")
 
+    code, out, err = shell("submit", "train", "--data", data, "--then", "export", "--wait", "--json")
+    assert code == 0, err
+    assert [job["state"] for job in json.loads(out)] == ["succeeded"] * 3
+
 
 def test_a_failure_says_which_rank_why_and_what_next(shell: LiveShell) -> None:
     data = script(
