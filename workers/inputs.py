@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session
 from erfnet_jobs.client.data_folders import data_fault
 from erfnet_jobs.client.submission import is_reference
 from erfnet_jobs.errors import BadCheckpoint, BadData
+from erfnet_jobs.files import sha256_of
 from erfnet_jobs.jobs import EvalSpec, ExportSpec, InferSpec, Spec, TrainSpec
 from erfnet_jobs.plan import CheckpointFile
 from erfnet_jobs.registry.checkpoints import resolve_checkpoints, resumable
+from erfnet_jobs.registry.engine import Registry
 
 log = logging.getLogger(__name__)
 
@@ -37,20 +39,28 @@ def _to_evaluate(session: Session, spec: EvalSpec) -> tuple[CheckpointFile, ...]
     return tuple(found.values())
 
 
-def newest_on_disk(session: Session, job: int) -> CheckpointFile | None:
-    """Where the next attempt of a training goes on: its newest checkpoint that this host still has whole."""
-    for file, size in resumable(session, job):
-        if _is_whole(Path(file.path), size):
-            return file
-    return None
+def newest_on_disk(registry: Registry, job: int) -> CheckpointFile | None:
+    """Where the next attempt of a training goes on: its newest checkpoint that this host still has whole.
+
+    Files are read to their ends, so this is not to be asked within a transaction.
+    """
+    with registry.read() as session:
+        found = resumable(session, job)
+    return next((file for file, size in found if _is_whole(file, size)), None)
 
 
-def _is_whole(path: Path, size: int) -> bool:
+def _is_whole(file: CheckpointFile, size: int) -> bool:
+    path = Path(file.path)
     try:
-        return path.is_file() and path.stat().st_size == size
+        if not path.is_file():
+            return False
+        whole = path.stat().st_size == size and sha256_of(path) == file.sha256
     except OSError as error:
         log.warning("checkpoint %s cannot be read here (%s)", path, error.strerror)
         return False
+    if not whole:
+        log.warning("checkpoint %s is damaged: an older one is taken", path)
+    return whole
 
 
 def check_paths(spec: Spec, inputs: tuple[CheckpointFile, ...]) -> None:

@@ -134,8 +134,7 @@ class Rounds:
                 self._start(part)
 
     def _start(self, part: HeldPart) -> None:
-        with self._registry.write() as session:
-            claimed = claim_part(session, part, self._settings)
+        claimed = claim_part(self._registry, part, self._settings)
         process = start_part(claimed, self._registry, self._settings) if claimed else None
         key = part.key
         if process is None:

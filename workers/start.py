@@ -17,11 +17,11 @@ from erfnet_jobs.ascend.devices import threads_per_rank
 from erfnet_jobs.ascend.environment import ATTEMPT_MARK
 from erfnet_jobs.errors import ErfnetJobsError, RanksFailed, UsageError
 from erfnet_jobs.files import sync_folder, write_atomically
-from erfnet_jobs.jobs import Outcome, TrainSpec, spec_from_json, spec_to_dict
+from erfnet_jobs.jobs import JobKind, Outcome, spec_from_json, spec_to_dict
 from erfnet_jobs.launch.foreground import disk_errors
 from erfnet_jobs.launch.gang import PLAN_NAME, attempt_mark
 from erfnet_jobs.launch.program import module_command, with_this_package
-from erfnet_jobs.plan import Plan, RankPlace, write_plan
+from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace, write_plan
 from erfnet_jobs.registry.attempts import End, claim, end_part
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.jobs import get_job
@@ -29,6 +29,7 @@ from erfnet_jobs.registry.parts import HeldPart, parts_of_attempt
 from erfnet_jobs.registry.tables import Attempt, RegistryIdentity
 from erfnet_jobs.settings import Settings, environment_of
 from workers.inputs import check_paths, named_checkpoints, newest_on_disk
+from workers.revision import revision
 
 JOB_NAME = "job.json"
 SUPERVISOR = "workers.supervisor"
@@ -48,20 +49,23 @@ class Claimed:
         return self.part.first_rank == 0
 
 
-def claim_part(session: Session, part: HeldPart, settings: Settings) -> Claimed | None:
+def claim_part(registry: Registry, part: HeldPart, settings: Settings) -> Claimed | None:
     """Take the part, and plan it. None where it is not to be started (any more, or yet).
 
     A plan that cannot be made ends the attempt in the same transaction.
     """
     key = part.key
-    if not claim(session, key.job, key.attempt, key.host, None):
-        return None
-    try:
-        plan = _plan(session, part, settings)
-    except ErfnetJobsError as error:
-        end_part(session, key.job, key.attempt, key.host, failure(error), settings.retry_delay)
-        return None
-    return Claimed(part, plan, _job_document(session, plan))
+    # Only the host of rank 0 writes the plan, and rank 0 alone reads what it goes on from.
+    resume = newest_on_disk(registry, key.job) if part.kind == JobKind.TRAIN and part.first_rank == 0 else None
+    with registry.write() as session:
+        if not claim(session, key.job, key.attempt, key.host, None):
+            return None
+        try:
+            plan = _plan(session, part, settings, resume)
+        except ErfnetJobsError as error:
+            end_part(session, key.job, key.attempt, key.host, failure(error), settings.retry_delay)
+            return None
+        return Claimed(part, plan, _job_document(session, plan))
 
 
 def failure(error: ErfnetJobsError) -> End:
@@ -69,16 +73,15 @@ def failure(error: ErfnetJobsError) -> End:
     return End(Outcome.FAILED, str(error), error=type(error).__name__, permanent=error.permanent)
 
 
-def _plan(session: Session, part: HeldPart, settings: Settings) -> Plan:
+def _plan(session: Session, part: HeldPart, settings: Settings, resume: CheckpointFile | None) -> Plan:
     key = part.key
     spec = spec_from_json(get_job(session, key.job).spec)
     attempt = session.get_one(Attempt, (key.job, key.attempt))
     if part.first_rank == 0:
         attempt.run_dir = str(settings.runs / str(key.job) / str(key.attempt))
-    resume = newest_on_disk(session, key.job) if isinstance(spec, TrainSpec) else None
     # What goes on needs no longer what the user named for the start; it may have left the disk.
-    inputs = named_checkpoints(session, spec) if resume is None else ()
-    if part.first_rank == 0 and resume is not None:
+    inputs = named_checkpoints(session, spec) if resume is None and part.first_rank == 0 else ()
+    if resume is not None:
         attempt.resumed_from = resume.id
     ranks = [
         RankPlace(rank, host, device, local)
@@ -110,6 +113,7 @@ def _job_document(session: Session, plan: Plan) -> dict[str, object]:
         "spec": spec_to_dict(plan.spec),
         "seed": getattr(plan.spec, "seed", None),
         "versions": _versions(),
+        "revision": revision(Path(__file__).parents[1]),
     }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from erfnet_jobs.erfnet.manifest import Entry, Manifest, check_hash
 from erfnet_jobs.erfnet.stages import STAGES, StageRun
-from erfnet_jobs.errors import BadCheckpoint
+from erfnet_jobs.errors import BadCheckpoint, RanksFailed
 from erfnet_jobs.plan import CheckpointFile, Plan
 
 
@@ -43,12 +43,20 @@ def origin_of(run: StageRun, plan: Plan, manifest: Manifest) -> Origin | None:
 
 
 def adopt_resumed(plan: Plan, manifest: Manifest) -> None:
-    """Take the checkpoint from which the attempt goes on into its own folder; raises BadCheckpoint if it changed."""
+    """Take the checkpoint from which the attempt goes on into its own folder.
+
+    Raises RanksFailed if it has changed: the next attempt may go on from an older one.
+    """
     resume = plan.resume
     if resume is None or any(entry.sha256 == resume.sha256 for entry in manifest.entries):
         return
     path = Path(resume.path)
-    check_hash(path, resume.sha256)
+    try:
+        check_hash(path, resume.sha256)
+    except BadCheckpoint as error:
+        raise RanksFailed(
+            f"the training cannot go on from here, its next attempt from an older one: {error}"
+        ) from error
     stage, epoch = resumed_position(resume)
     entry = Entry(
         network=STAGES[stage].network,

@@ -15,6 +15,7 @@ from erfnet_jobs.erfnet import checkpoints
 from erfnet_jobs.erfnet.batches import Batch, BatchPlan, stage_batches
 from erfnet_jobs.erfnet.checkpoints import Position
 from erfnet_jobs.erfnet.initialise import initialise
+from erfnet_jobs.erfnet.labels import IGNORE
 from erfnet_jobs.erfnet.loss import check_finite, check_weights_finite
 from erfnet_jobs.erfnet.manifest import Entry, Manifest, check_hash
 from erfnet_jobs.erfnet.mindrecord import ensure_mindrecord, training_rows
@@ -27,6 +28,7 @@ from erfnet_jobs.erfnet.stages import CLASS_WEIGHTS, StageRun, stage_runs
 from erfnet_jobs.erfnet.thinning import Thinning
 from erfnet_jobs.erfnet.train_step import TrainStep
 from erfnet_jobs.erfnet.world import broadcast
+from erfnet_jobs.errors import BadData
 from erfnet_jobs.jobs import TrainSpec
 from erfnet_jobs.plan import Plan
 from erfnet_jobs.reports import CheckpointRemoved, CheckpointWritten, Phase, Report
@@ -66,23 +68,29 @@ class Training:
 
     def run(self) -> None:
         """All stages that are left."""
+        # Only rank 0 needs to see the checkpoints: the others get the weights from it.
+        self.manifest = Manifest(self.plan.checkpoint_dir) if self.leads else None
+        if self.manifest:
+            # First of all: building the data may take an hour, and what is damaged now ends the attempt.
+            adopt_resumed(self.plan, self.manifest)
         rows = self._rows()
+        if self.manifest:
+            self.manifest.dataset_hash = rows.dataset_hash
         self.steps = steps_per_epoch(len(rows), self.spec.batch_size, self.rank.world_size)
         self._say_what_is_trained(len(rows))
         global_batch = self.spec.batch_size * self.rank.world_size
         tell = self.write if self.leads else _silent
         self.progress = TrainingProgress(tell, self.runs, stage_runs(self.spec), self.steps, global_batch)
-        # Only rank 0 needs to see the checkpoints: the others get the weights from it.
-        self.manifest = Manifest(self.plan.checkpoint_dir) if self.leads else None
-        if self.manifest:
-            adopt_resumed(self.plan, self.manifest)
         for run in self.runs:
             self._stage(run, rows)
 
     def _rows(self) -> Rows:
         report = _build_reporter(self.write)
         data, cache = Path(self.spec.data), Path(self.plan.data_dir)
-        return training_rows(ensure_mindrecord(data, "train", cache, self.plan.threads, report))
+        record = ensure_mindrecord(data, "train", cache, self.plan.threads, report)
+        if record.meta and not any(record.meta.pixels[:IGNORE]):
+            raise BadData(f"{data}: all pixels of all labels to train on are ignored; check how they were made")
+        return training_rows(record)
 
     def _say_what_is_trained(self, images: int) -> None:
         global_batch = self.spec.batch_size * self.rank.world_size

@@ -235,3 +235,34 @@ def test_an_end_that_cannot_be_told_whole_is_told_bare(site: Site) -> None:
     (attempt,) = site.attempts(job)
     assert (attempt.outcome, attempt.failed_rank, attempt.exit_code) == (Outcome.FAILED, 0, 3)
     assert reports.exists()
+
+
+def test_a_damaged_checkpoint_is_passed_over(site: Site) -> None:
+    go = site.folder / "go"
+    steps = [["hello"], ["checkpoint", 1, 1, 7], ["checkpoint", 1, 2, 7], ["wait_for", str(go)], ["signal", "SIGKILL"]]
+    site.script({"attempt 1": steps})
+    job = site.train()
+    eventually(lambda: len(checkpoints(site)) == 2, "the checkpoints are registered")
+    older, newest = checkpoints(site)
+    damaged = bytearray(Path(newest.path).read_bytes())
+    damaged[0] ^= 1
+    Path(newest.path).write_bytes(damaged)
+
+    go.touch()
+    site.until(job, SUCCEEDED)
+
+    assert site.attempts(job)[1].resumed_from == older.id
+
+
+def test_an_address_that_cannot_be_bound_is_told(new_site: NewSite, postgres_url: str) -> None:
+    # 192.0.2.0/24 is for documentation (RFC 5737): no host has such an address.
+    sites = [new_site(postgres_url, host=name, host_address="192.0.2.1") for name in ("left", "right")]
+    for one in sites:
+        one.start_worker(devices=1)
+    job = sites[0].train(cards=2, max_attempts=1)
+
+    ended = sites[0].until(job, FAILED)
+
+    (attempt,) = sites[0].attempts(job)
+    assert (attempt.outcome, attempt.error) == (Outcome.FAILED, "RanksFailed")
+    assert "192.0.2.1" in (ended.reason or "")

@@ -3,7 +3,7 @@ import pytest
 from erfnet_jobs.erfnet.manifest import Manifest
 from erfnet_jobs.erfnet.origin import adopt_resumed, origin_of, resumed_position
 from erfnet_jobs.erfnet.stages import stage_runs
-from erfnet_jobs.errors import BadCheckpoint
+from erfnet_jobs.errors import BadCheckpoint, RanksFailed
 from erfnet_jobs.files import sha256_of
 from erfnet_jobs.jobs import JobKind, TrainSpec
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
@@ -57,8 +57,9 @@ def test_a_changed_checkpoint_is_not_adopted(tmp_path):
     (tmp_path / "Encoder_stage1-1_10.ckpt").write_bytes(b"changed")
     resumed = plan(tmp_path, resume=resume)
 
-    with pytest.raises(BadCheckpoint, match="changed"):
+    with pytest.raises(RanksFailed, match="changed") as caught:
         adopt_resumed(resumed, Manifest(resumed.checkpoint_dir))
+    assert not caught.value.permanent
 
 
 @pytest.mark.parametrize(("stage", "same"), [(2, True), (3, False), (4, True)])
