@@ -6,13 +6,14 @@ Celery and the Redis transport are imported with the first message, so that comm
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from erfnet_jobs.errors import BrokerUnreachable
+from erfnet_jobs.errors import BrokerUnreachable, UsageError
 from erfnet_jobs.jobs import JobKind
 
 PREFIX = "erfnet-jobs"
 PLACE_TASK = "erfnet_jobs.place"
 START_TASK = "erfnet_jobs.start"
 CANCEL_TASK = "erfnet_jobs.cancel"
+SCHEMES = ("redis", "rediss", "redis+socket")
 
 # A dead link must not hold a shell for long; the Redis transport's own default is to wait for ever.
 TIMEOUT_SECONDS = 3.0
@@ -39,6 +40,18 @@ def shown_url(url: str) -> str:
     return urlunsplit(parts._replace(netloc=at))
 
 
+def check_broker_url(url: str) -> None:
+    """Raise UsageError for a URL that is no Redis'."""
+    remedy = "give redis://HOST:PORT/NUMBER, rediss://... or redis+socket:///PATH in ERFNET_JOBS_BROKER_URL"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise UsageError(f"the broker's URL cannot be read ({error}): {remedy}") from error
+    if parts.scheme not in SCHEMES:
+        raise UsageError(f"the broker's URL begins with {parts.scheme!r}: {remedy}")
+
+
 def celery_settings(url: str) -> dict[str, Any]:
     """What sender and worker must agree on: JSON only, no results, bounded waits on the socket."""
     return {
@@ -60,10 +73,12 @@ def celery_settings(url: str) -> dict[str, Any]:
 class Broker:
     """Sends to the queues of one Redis; one connection, opened with the first message.
 
-    Every method raises BrokerUnreachable when Redis does not answer within seconds.
+    Every method raises BrokerUnreachable when Redis does not answer within seconds; a URL that is no Redis' is a
+    UsageError.
     """
 
     def __init__(self, url: str) -> None:
+        check_broker_url(url)
         self.url = url
         self._app: Any = None
         self._producer: Any = None

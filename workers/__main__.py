@@ -14,18 +14,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from erfnet_jobs import __version__
-from erfnet_jobs.ascend.devices import local_devices, unused_ascend_note
-from erfnet_jobs.broker import shown_url
+from erfnet_jobs.ascend.devices import unused_ascend_note
+from erfnet_jobs.broker import check_broker_url, shown_url
 from erfnet_jobs.errors import AlreadyRunning, ErfnetJobsError
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.hosts import FoundDevice, register_host, stop_host
+from erfnet_jobs.registry.hosts import stop_host
 from erfnet_jobs.settings import Settings, load_settings
+from workers.aftermath import end_unstarted
 from workers.app import Consumer
 from workers.logs import set_up_logging
 from workers.news import News
+from workers.registration import address_note, register
 from workers.rounds import Rounds
-from workers.storage import storage_id
 
 log = logging.getLogger("workers")
 
@@ -55,23 +55,6 @@ def only_worker(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _register(settings: Settings, registry: Registry, instance: str, count: int | None) -> int:
-    found = local_devices(count)
-    devices = [FoundDevice(one.id, one.kind, one.name, one.generation, one.health) for one in found]
-    storage = storage_id(settings.runs)
-    with registry.write() as session:
-        register_host(
-            session,
-            name=settings.host_name,
-            address=settings.host_address,
-            storage_id=storage,
-            version=__version__,
-            instance=instance,
-            devices=devices,
-        )
-    return len(devices)
-
-
 def _stop_on_signals(news: News) -> None:
     def stop(number: int, _frame: FrameType | None) -> None:
         if not news.stopping:
@@ -93,12 +76,16 @@ def run_worker(settings: Settings, devices: int | None) -> None:
     news = News()
     instance = uuid.uuid4().hex
     with only_worker(settings), Registry(settings.resolved_database_url) as registry:
-        count = _register(settings, registry, instance, devices)
+        check_broker_url(settings.resolved_broker_url)
+        count = register(settings, registry, instance, devices)
         _stop_on_signals(news)
         log.info("host %s with %d devices, registry %s", settings.host_name, count, registry.shown_url)
         log.info("queues at %s, runs in %s", shown_url(settings.resolved_broker_url), settings.runs)
         if note := unused_ascend_note(settings.dev_dir):
             log.warning("%s", note)
+        if note := address_note(settings, registry):
+            log.warning("%s", note)
+        end_unstarted(registry, settings)
         Consumer(settings, news).start()
         Rounds(settings, registry, instance, news).run()
         with registry.write() as session:

@@ -59,7 +59,10 @@ class Consumer:
 
     def _run(self) -> None:
         while True:
-            self._consume()
+            try:
+                self._consume()
+            except (Exception, SystemExit):
+                log.exception("unexpected, in the consumer of the queues")
             # Something in a queue was no message at all: Celery ends over that, with the message gone.
             log.error("the consumer of the queues ended; starting another in %.0f s", RESTART_SECONDS)
             time.sleep(RESTART_SECONDS)

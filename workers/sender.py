@@ -39,3 +39,5 @@ class Sender:
                 self._broker.wake_start(key.job, key.attempt, key.host)
             except BrokerUnreachable as error:
                 log.warning("%s; host %s looks by itself", error, key.host)
+            except Exception:
+                log.exception("unexpected, in the sender; host %s looks by itself", key.host)

@@ -3,11 +3,9 @@
 from typing import Any
 
 from erfnet_jobs.broker import CANCEL_TASK, PLACE_TASK, START_TASK
+from erfnet_jobs.registry.jobs import MAX_ID
 from erfnet_jobs.registry.parts import PartKey
 from workers.news import News
-
-# What a database's integer holds; a message may hold more.
-MAX_ID = 2**63 - 1
 
 
 def register_tasks(app: Any, host: str, news: News) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from erfnet_jobs.errors import NotFound
 from erfnet_jobs.plan import CheckpointFile
 from erfnet_jobs.registry.evaluations import best
-from erfnet_jobs.registry.jobs import get_job
+from erfnet_jobs.registry.jobs import MAX_ID, get_job
 from erfnet_jobs.registry.tables import Checkpoint
 
 LIST_LIMIT = 50
@@ -30,7 +30,7 @@ def checkpoint_file(row: Checkpoint) -> CheckpointFile:
 
 def get_checkpoint(session: Session, checkpoint_id: int) -> Checkpoint:
     """The checkpoint's row; raises NotFound."""
-    row = session.get(Checkpoint, checkpoint_id)
+    row = session.get(Checkpoint, checkpoint_id) if checkpoint_id <= MAX_ID else None
     if row is None:
         raise NotFound(
             f"checkpoint {checkpoint_id} is unknown to this registry: 'erfnet-jobs checkpoints list' lists them"

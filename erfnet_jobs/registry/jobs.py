@@ -14,6 +14,8 @@ from erfnet_jobs.jobs import TERMINAL, TRANSITIONS, JobState, Request, spec_to_j
 from erfnet_jobs.registry.events import Actor, now, record_event
 from erfnet_jobs.registry.tables import Job, JobDependency, JobGroup
 
+# What a database's integer holds; a user may type more.
+MAX_ID = 2**63 - 1
 _INSERT = insert(cast("Table", Job.__table__)).returning(Job.__table__.c.id)
 _NO_VALUES = dict.fromkeys(Job.__table__.columns.keys())
 
@@ -25,7 +27,8 @@ def get_job(session: Session, job_id: int, *, lock: bool = False) -> Job:
     them by ascending id, which is from the needed one to the one that waits, so that nobody waits in a circle.
     """
     row_lock = {"key_share": True} if lock else None
-    job = session.get(Job, job_id, with_for_update=row_lock, populate_existing=lock)
+    known = job_id <= MAX_ID
+    job = session.get(Job, job_id, with_for_update=row_lock, populate_existing=lock) if known else None
     if job is None:
         raise NotFound(f"job {job_id} is unknown to this registry: 'erfnet-jobs status' lists the jobs")
     return job

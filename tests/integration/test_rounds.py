@@ -1,13 +1,20 @@
 """The rounds of a worker, made in this process: what nobody expected costs one job, and never the rounds."""
 
+from dataclasses import replace
+
 import pytest
 
+from erfnet_jobs.errors import NotFound
 from erfnet_jobs.jobs import Outcome
+from erfnet_jobs.registry.checkpoints import get_checkpoint
+from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import get_host
+from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.parts import HeldPart, held_parts
 from tests.services import NewSite, Site
 from workers import rounds as rounds_module
 from workers.news import News
+from workers.registration import address_note
 from workers.rounds import Rounds
 
 
@@ -60,3 +67,18 @@ def test_a_step_that_breaks_does_not_keep_the_others_from_theirs(
 
     assert len(looked) == 2
     assert caplog.text.count("Traceback") == 1
+
+
+def test_an_address_that_others_cannot_reach_is_told(new_site: NewSite, postgres_url: str, sqlite_url: str) -> None:
+    several, one = new_site(postgres_url), new_site(sqlite_url, host="one")
+    assert "ERFNET_JOBS_HOST_ADDRESS" in (address_note(several.settings, several.registry) or "")
+    assert address_note(one.settings, one.registry) is None
+    reachable = replace(several.settings, host_address="192.0.2.1")
+    assert address_note(reachable, several.registry) is None
+
+
+def test_ids_that_no_database_holds_are_unknown(registry: Registry) -> None:
+    with registry.read() as session:
+        for question in (get_job, get_checkpoint):
+            with pytest.raises(NotFound):
+                question(session, 2**63)

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from erfnet_jobs.broker import Broker
 from erfnet_jobs.errors import AlreadyRunning, UsageError
 from erfnet_jobs.jobs import EvalSpec, ExportSpec, JobKind, JobState, Outcome, Part, Request, TrainSpec
-from erfnet_jobs.registry.attempts import assign
+from erfnet_jobs.registry.attempts import assign, claim
 from erfnet_jobs.registry.checkpoints import list_checkpoints
 from erfnet_jobs.registry.hosts import get_host
 from erfnet_jobs.registry.tables import Artifact, Attempt, Checkpoint, Evaluation, LogTail, Metric
@@ -60,6 +60,7 @@ def test_a_job_and_those_that_follow_it(new_site: NewSite, database_url: str) ->
     job_file = (site.settings.runs / str(train) / "job.json").read_text()
     assert '"registry"' in job_file
     assert '"seed": 1' in job_file
+    assert '"revision"' in job_file
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -250,6 +251,44 @@ def test_a_second_worker_of_a_home_is_refused(site: Site) -> None:
     assert second.wait(30) == AlreadyRunning.exit_code
     assert site.worker is not None
     assert f"runs already (process {site.worker.pid})" in site.log
+
+
+def test_a_second_worker_with_the_name_of_a_host_is_refused(new_site: NewSite, database_url: str) -> None:
+    site, other = (new_site(database_url, host=home, host_name="here") for home in ("first", "second"))
+    site.start_worker()
+
+    assert other.spawn_worker().wait(30) == AlreadyRunning.exit_code
+    assert "a worker with another home runs as host 'here' already" in other.log
+    assert site.worker is not None
+    assert site.worker.poll() is None
+    site.stop_worker(signal.SIGKILL)
+    other.start_worker()
+
+
+def test_a_broker_that_is_no_redis_is_refused(new_site: NewSite, sqlite_url: str) -> None:
+    site = new_site(sqlite_url, broker_url="amqp://somewhere")
+
+    assert site.spawn_worker().wait(30) == UsageError.exit_code
+    assert "the broker's URL begins with 'amqp'" in site.log
+
+
+def test_a_part_that_the_last_worker_claimed_and_did_not_start(new_site: NewSite, sqlite_url: str) -> None:
+    site = new_site(sqlite_url, lease_timeout=600)
+    site.start_worker()
+    site.stop_worker()
+    job = site.train()
+    with site.registry.write() as session:
+        assert assign(session, job, 0, [Part("here", (0,), 0)], str(site.settings.runs / str(job) / "1"))
+        assert claim(session, job, 1, "here", None)
+    site.start_worker()
+
+    site.until(job, SUCCEEDED)
+
+    first = site.attempts(job)[0]
+    assert (first.outcome, first.reason) == (
+        Outcome.LOST,
+        "the worker of here ended before it had started the part's supervisor",
+    )
 
 
 def test_sqlite_refuses_a_second_host(new_site: NewSite, sqlite_url: str) -> None:
