@@ -10,7 +10,7 @@ from erfnet_jobs.registry.attempts import assign
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import list_hosts
 from erfnet_jobs.registry.parts import PartKey
-from erfnet_jobs.registry.queue import QueuedJob, lock_pass, needed_storages, queued_jobs, set_reasons
+from erfnet_jobs.registry.queue import QueuedJob, lock_jobs, lock_pass, needed_storages, queued_jobs, set_reasons
 
 # Those further behind are told that they wait, and not each change of what is free.
 DETAILED = 20
@@ -30,8 +30,10 @@ def pass_once(registry: Registry, runs: Path, silent: frozenset[str]) -> list[Pa
         if not lock_pass(session):
             return []
         queue, decisions = _decide(session, silent)
+        reasons = _reasons(queue, decisions)
+        lock_jobs(session, [*reasons, *(decision.job for decision in decisions if decision.parts)])
         placed = _assign(session, queue, decisions, runs)
-        set_reasons(session, _reasons(queue, decisions))
+        set_reasons(session, reasons)
     return placed
 
 

@@ -74,6 +74,8 @@ def explain(error: DBAPIError, shown_url: str) -> Exception:
     said = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
     if "no such table" in said or "UndefinedTable" in type(error.orig).__name__:
         return RegistryNotMigrated(f"{shown_url} has no tables of ours ({said}): run 'erfnet-jobs db upgrade'")
+    if type(error.orig).__name__ in {"DeadlockDetected", "SerializationFailure"}:
+        return RegistryUnreachable(f"another change of {shown_url} was in the way ({said}): try again")
     if "locked" in said:
         return RegistryUnreachable(
             f"{shown_url} stayed locked for {BUSY_SECONDS} s ({said}): another process holds it; "

@@ -42,6 +42,13 @@ def lock_pass(session: Session) -> bool:
     return bool(session.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": PASS_LOCK}).scalar_one())
 
 
+def lock_jobs(session: Session, jobs: Iterable[int]) -> None:
+    """Keep others from changing these jobs until the transaction ends, by id as all do that lock several jobs."""
+    if session.get_bind().dialect.name != "sqlite":
+        locked = text("SELECT id FROM job WHERE id = ANY(:jobs) ORDER BY id FOR NO KEY UPDATE")
+        session.execute(locked, {"jobs": sorted(jobs)})
+
+
 def queued_jobs(session: Session) -> list[QueuedJob]:
     """All that may be placed now, by priority, then by age; not those whose next attempt is still to wait."""
     columns = (

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from erfnet_jobs.jobs import Request, TrainSpec
 from erfnet_jobs.registry.engine import Registry
@@ -13,6 +13,7 @@ from erfnet_jobs.registry.jobs import get_job, submit_job
 from erfnet_jobs.registry.queue import queued_jobs
 from erfnet_jobs.registry.tables import Job, JobDependency, Placement
 from tests.registry_steps import ACTOR
+from tests.services import eventually
 from workers.placing import BEHIND, DETAILED, pass_once
 
 NOBODY: frozenset[str] = frozenset()
@@ -116,3 +117,39 @@ def test_passes_side_by_side_never_give_a_device_twice(registry: Registry) -> No
     with registry.read() as session:
         assert sorted(session.scalars(select(Placement.devices)).all()) == ["[0]", "[1]", "[2]"]
         assert len(queued_jobs(session)) == 3
+
+
+def test_a_pass_that_meets_changes_of_the_same_jobs_waits_in_no_circle(postgres_url: str) -> None:
+    with Registry(postgres_url) as registry:
+        add_host(registry, "a", 1)
+        low = submit(registry)
+        high = submit(registry, priority=5)
+        told = threading.Event()
+        faults: list[BaseException] = []
+
+        def place() -> None:
+            told.set()
+            try:
+                pass_once(registry, RUNS, NOBODY)
+            except BaseException as error:  # noqa: BLE001 - told below
+                faults.append(error)
+
+        passing = threading.Thread(target=place)
+        with registry.write() as session:
+            get_job(session, low, lock=True)
+            passing.start()
+            told.wait()
+            eventually(lambda: waits_for_a_lock(registry), "the pass waits for the first job")
+            get_job(session, high, lock=True)
+        passing.join()
+
+        assert not faults
+        assert reason(registry, high) == "assigned to a"
+
+
+def waits_for_a_lock(registry: Registry) -> object:
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    with registry.read() as session:
+        return session.scalar(waiting)
