@@ -111,3 +111,9 @@ def test_a_shown_url_has_no_password() -> None:
     with Registry("postgresql+psycopg://me:secret@host/db") as registry:
         assert "secret" not in registry.shown_url
         assert not registry.sqlite
+
+
+@pytest.mark.parametrize("code", ["40P01", "40001"])
+def test_a_deadlock_is_no_silence(postgres_url: str, code: str) -> None:
+    with Registry(postgres_url) as registry, pytest.raises(RegistryUnreachable, match="was in the way.*try again"):
+        _submit(registry, then=f"DO $$ BEGIN RAISE EXCEPTION 'in a circle' USING ERRCODE = '{code}'; END $$")
