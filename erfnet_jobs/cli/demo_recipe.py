@@ -16,7 +16,7 @@ LEARNING_RATE = 2.5e-3
 SEED = 1
 
 # Mean IoU on the validation scenes. Chance knows each position's most frequent class and does not look at the picture
-# (python -m tests.benchmarks chance; road everywhere gives 0.018). A good run reaches what GOOD_MIOU says, and less than
+# (python -m tests.benchmarks chance; road everywhere gives 0.018). A good run reaches about GOOD_MIOU; less than
 # EXPECTED_MIOU means that something is wrong.
 CHANCE_MIOU = 0.126
 EXPECTED_MIOU = 0.15

@@ -149,7 +149,8 @@ class Demo:
             f"export ERFNET_JOBS_HOME={self.settings.home}",
             f"erfnet-jobs status {min(self._ended)}",
             "erfnet-jobs up",
-            f"erfnet-jobs submit train --data {self.data or self.scenes} --cards 2 --size {height}x{width}",
+            f"erfnet-jobs submit train --data {self.data or self.scenes} --cards 2 --size {height}x{width} "
+            "--epochs 2,2,4,4",
             "erfnet-jobs down",
         ]
 
@@ -174,8 +175,8 @@ def _count(things: Sequence[object], name: str) -> str:
 
 
 def _pictures(job: Document) -> list[str]:
-    """Pictures with the ground truth first."""
-    found = [(row["format"] != "triptych", row["artifact"], row["path"]) for row in job["artifacts"]]
+    """The pictures, the sheet of several first; input, ground truth and prediction stand side by side in it."""
+    found = [(row["format"] != "preview", row["artifact"], row["path"]) for row in job["artifacts"]]
     return [path for _, _, path in sorted(found) if path.endswith((".png", ".jpg"))]
 
 
