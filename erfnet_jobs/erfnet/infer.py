@@ -1,6 +1,7 @@
 """Inference: pictures of what a checkpoint's network sees in a folder of images or in a split of a dataset."""
 
 import io
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ PREVIEW_NAME = "preview.png"
 PREVIEW_ROWS = 4
 # So many pictures are reported one by one; all are in the folder.
 REPORTED = 20
+# So many that were skipped are named in the error; all are in the log.
+LISTED = 10
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,28 @@ class _Loaded:
     truth: Pixels | None
 
 
+class _Gallery:
+    """The pictures of what was seen, in a folder, with a sheet of the first of them."""
+
+    def __init__(self, folder: Path, checkpoint_id: int | None, write: Callable[[Report], None]) -> None:
+        self.folder, self.checkpoint_id, self.write = folder, checkpoint_id, write
+        self.count = 0
+        self.first: list[Seen] = []
+
+    def add(self, seen: Seen) -> None:
+        best = _save(self.folder, seen)
+        self.count += 1
+        if self.count <= REPORTED:
+            self.write(_artifact(best, self.checkpoint_id))
+        if self.count <= PREVIEW_ROWS:
+            self.first.append(seen)
+
+    def finish(self) -> None:
+        if self.first:
+            _write_png(self.folder / PREVIEW_NAME, sheet(self.first))
+            self.write(_artifact(self.folder / PREVIEW_NAME, self.checkpoint_id))
+
+
 class Segmenter(nn.Cell):
     """float32 images 1 x 3 x H x W -> train ids 1 x h x w."""
 
@@ -58,7 +85,10 @@ class Segmenter(nn.Cell):
 
 
 def infer(plan: Plan, write: Callable[[Report], None]) -> None:
-    """Segment the spec's pictures and write them; raises BadData, BadCheckpoint, UsageError and OSError."""
+    """Segment the spec's pictures and write them; raises BadData, BadCheckpoint, UsageError and OSError.
+
+    A broken picture is skipped, and BadData names it when all others have been written.
+    """
     spec = plan.spec
     if not isinstance(spec, InferSpec):
         raise UsageError(f"an inference needs an infer spec, not one of {spec.kind}")
@@ -70,21 +100,29 @@ def infer(plan: Plan, write: Callable[[Report], None]) -> None:
     use_weights(network, name, checkpoint)
     segmenter = Segmenter(network)
     segmenter.set_train(False)
-    preview: list[Seen] = []
+    gallery = _Gallery(folder, checkpoint.id, write)
+    faults: list[BadData] = []
     thinning = Thinning(PROGRESS_INTERVAL)
     write(Phase("infer", 0, len(pictures)))
     with prefetch(_load, pictures) as loaded:
         for number, picture in enumerate(loaded, 1):
-            seen = Seen(picture.name, picture.image, _segment(segmenter, picture.image, spec.size), picture.truth)
-            best = _save(folder, seen)
-            if number <= REPORTED:
-                write(_artifact(best, checkpoint.id))
-            if number <= PREVIEW_ROWS:
-                preview.append(seen)
+            if isinstance(picture, BadData):
+                log.warning("skipped: %s", picture)
+                faults.append(picture)
+            else:
+                prediction = _segment(segmenter, picture.image, spec.size)
+                gallery.add(Seen(picture.name, picture.image, prediction, picture.truth))
             if thinning.is_due(always=number == len(pictures)):
                 write(Progress(fraction=number / len(pictures), step=number, steps=len(pictures)))
-    _write_png(folder / PREVIEW_NAME, sheet(preview))
-    write(_artifact(folder / PREVIEW_NAME, checkpoint.id))
+    gallery.finish()
+    if faults:
+        raise BadData(_skipped(faults, len(pictures)))
+
+
+def _skipped(faults: Sequence[BadData], total: int) -> str:
+    more = [f"and {len(faults) - LISTED} more, in the log"] if len(faults) > LISTED else []
+    named = [str(fault) for fault in faults[:LISTED]]
+    return "\n".join([f"{len(faults)} of {total} pictures were skipped:", *named, *more])
 
 
 def _segment(segmenter: nn.Cell, image: Pixels, size: Size) -> Pixels:
@@ -115,11 +153,15 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _load(picture: _Picture) -> _Loaded:
-    image = load_image(picture.image)
-    truth = load_label(picture.label) if picture.label else None
-    if truth is not None:
-        check_same_size(image, truth, str(picture.image))
+def _load(picture: _Picture) -> _Loaded | BadData:
+    """The picture, or what is wrong with it: one that is broken does not end the others."""
+    try:
+        image = load_image(picture.image)
+        truth = load_label(picture.label) if picture.label else None
+        if truth is not None:
+            check_same_size(image, truth, str(picture.image))
+    except BadData as error:
+        return error
     return _Loaded(picture.name, image, truth)
 
 
