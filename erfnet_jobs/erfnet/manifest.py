@@ -31,12 +31,16 @@ class Entry:
 
 
 class Manifest:
-    """The checkpoints of a folder, in the order in which they came; each change is on disk when the call returns."""
+    """The checkpoints of a folder, in the order in which they came; each change is on disk when the call returns.
+
+    `dataset_hash` names the data that they were trained on, None where that is not known; a new value is on disk with
+    the next change.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.entries = _read(folder / MANIFEST_NAME)
+        self.entries, self.dataset_hash = _read(folder / MANIFEST_NAME)
 
     def add(self, entry: Entry) -> None:
         """Record a checkpoint that is complete on disk; one of the same name is replaced."""
@@ -64,7 +68,8 @@ class Manifest:
         self.add(entry)
 
     def _write(self, entries: list[Entry]) -> None:
-        document = {"version": VERSION, "checkpoints": [asdict(entry) for entry in entries]}
+        checkpoints = [asdict(entry) for entry in entries]
+        document = {"version": VERSION, "dataset_hash": self.dataset_hash, "checkpoints": checkpoints}
         write_atomically(self.folder / MANIFEST_NAME, json.dumps(document, indent=2).encode() + b"\n")
         self.entries = entries
 
@@ -82,14 +87,14 @@ def check_hash(path: Path, sha256: str | None) -> None:
         )
 
 
-def _read(path: Path) -> list[Entry]:
+def _read(path: Path) -> tuple[list[Entry], str | None]:
     try:
         document = json.loads(path.read_bytes())
         if document["version"] != VERSION:
             raise BadCheckpoint(f"{path} has version {document['version']}, this program reads {VERSION}")
-        return [Entry(**entry) for entry in document["checkpoints"]]
+        return [Entry(**entry) for entry in document["checkpoints"]], document.get("dataset_hash")
     except FileNotFoundError:
-        return []
+        return [], None
     except (ValueError, KeyError, TypeError) as error:
         raise BadCheckpoint(f"{path} is damaged ({error}): start the job again") from error
 

@@ -1,21 +1,25 @@
 """The whole of a training in one process: four stages, what is written and reported, and going on after an end."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from mindspore import Tensor
+from PIL import Image
 
 from erfnet_jobs.ascend.environment import RankEnvironment
 from erfnet_jobs.erfnet import train as training
 from erfnet_jobs.erfnet.checkpoints import load
+from erfnet_jobs.erfnet.dataset import open_source
 from erfnet_jobs.erfnet.initialise import initialise
 from erfnet_jobs.erfnet.scenes import Scenes, make_scenes
-from erfnet_jobs.errors import BadCheckpoint, BadData, LossNotFinite
+from erfnet_jobs.errors import BadCheckpoint, BadData, LossNotFinite, RanksFailed
 from erfnet_jobs.files import sha256_of
 from erfnet_jobs.jobs import JobKind, TrainSpec
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
 from erfnet_jobs.reports import CheckpointRemoved, CheckpointWritten, Metric, Phase, Progress
+from tests.small_data import add_pair
 from tests.tiny import in_graphs, make_tiny
 
 pytestmark = pytest.mark.mindspore
@@ -89,7 +93,9 @@ def test_four_stages_leave_their_checkpoints_and_a_manifest(whole):
         "Encoder_stage2-1_2.ckpt",
     ]
     assert whole.files() == [*names, "manifest.json"]
-    entries = json.loads((whole.folder / "manifest.json").read_text())["checkpoints"]
+    manifest = json.loads((whole.folder / "manifest.json").read_text())
+    assert manifest["dataset_hash"] == open_source(Path(whole.plan.spec.data), "train").dataset_hash
+    entries = manifest["checkpoints"]
     assert sorted(entry["file"] for entry in entries) == names
     written = {report.path: report for report in whole.of(CheckpointWritten)}
     for entry in entries:
@@ -136,7 +142,7 @@ def test_a_checkpoint_that_changed_is_not_resumed(tmp_path, whole, data):
     changed.write_bytes(b"changed")
     given = CheckpointFile(str(changed), "encoder", resume.sha256, 1, 1, 1, 2)
 
-    with pytest.raises(BadCheckpoint, match="has changed"):
+    with pytest.raises(RanksFailed, match="has changed"):
         Attempt(tmp_path, data, resume=given).run()
 
 
@@ -197,6 +203,14 @@ def test_weights_that_are_no_numbers_are_not_written(tmp_path, data, monkeypatch
     with pytest.raises(LossNotFinite, match=r"weights \(.*stage 1, epoch 1, step 2 at learning rate 0\.001"):
         attempt.run()
     assert attempt.of(CheckpointWritten) == []
+
+
+def test_labels_that_are_all_ignored(tmp_path):
+    _, label = add_pair(tmp_path / "data", "train", "aachen_000000_000019", seed=1)
+    Image.fromarray(np.zeros((24, 40), np.uint8)).save(label)
+
+    with pytest.raises(BadData, match="ignored"):
+        Attempt(tmp_path, tmp_path / "data").run()
 
 
 def test_missing_data(tmp_path):

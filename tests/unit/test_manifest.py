@@ -22,6 +22,23 @@ def test_what_was_added_is_on_disk(tmp_path):
     assert Manifest(manifest.folder).newest(4) is None
 
 
+def test_the_data_is_named_from_the_next_change_on(tmp_path):
+    manifest = Manifest(tmp_path)
+    assert manifest.dataset_hash is None
+    manifest.dataset_hash = "abc"
+    manifest.add(put(tmp_path, 3, 1))
+
+    assert Manifest(tmp_path).dataset_hash == "abc"
+    Manifest(tmp_path).add(put(tmp_path, 3, 2))
+    assert Manifest(tmp_path).dataset_hash == "abc"
+
+
+def test_a_manifest_of_before_says_no_data(tmp_path):
+    (tmp_path / MANIFEST_NAME).write_text('{"version": 1, "checkpoints": []}')
+
+    assert Manifest(tmp_path).dataset_hash is None
+
+
 def test_pruning_keeps_the_newest_of_its_stage(tmp_path):
     manifest = Manifest(tmp_path)
     for stage in (3, 4):
