@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from erfnet_jobs.erfnet.stages import network_of_name
 from erfnet_jobs.errors import BadCheckpoint
 from erfnet_jobs.files import sha256_of, sync_file, sync_folder
+from erfnet_jobs.jobs import ENCODER
 
+SUFFIX = ".ckpt"
 ADAM_PREFIX = "adam."
 ENCODER_PREFIX = "encoder."
 _NUMBERS = ("stage", "epoch", "step", "seed")
@@ -71,6 +73,8 @@ def load(path: Path) -> Checkpoint:
     """Read a checkpoint; raises BadCheckpoint where the file is absent, cut short, or no checkpoint."""
     if not path.is_file():
         raise BadCheckpoint(f"{path} is no file: name a checkpoint")
+    if path.suffix != SUFFIX:
+        raise BadCheckpoint(f"{path} is not called *{SUFFIX}, and MindSpore reads no other: rename it, or name another")
     try:
         values = mindspore.load_checkpoint(str(path))
     except (ValueError, RuntimeError, TypeError, OSError, OverflowError) as error:
@@ -94,7 +98,11 @@ def load_weights(checkpoint: Checkpoint, network: str, parameters: Iterable[Para
     Raises BadCheckpoint unless both have exactly the same names and shapes, and all weights are finite.
     """
     if checkpoint.network not in {None, network}:
-        raise BadCheckpoint(f"{checkpoint.path} holds the network {checkpoint.network}, not {network}: name another")
+        option = "add --encoder" if checkpoint.network == ENCODER else "leave --encoder out"
+        raise BadCheckpoint(
+            f"{checkpoint.path} holds the network {checkpoint.network}, not {network}: name another "
+            f"(to evaluate this one, {option})"
+        )
     _restore(checkpoint.path, checkpoint.weights, list(parameters))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from erfnet_jobs.erfnet.cityscapes import Listing, Pair, list_split, splits_of
 from erfnet_jobs.erfnet.labels import CLASS_NAMES, CLASSES, IGNORE, OUTPUTS
+from erfnet_jobs.erfnet.record_rows import is_mindrecord
 from erfnet_jobs.erfnet.samples import read_pair
 from erfnet_jobs.errors import BadData
 
@@ -91,6 +92,8 @@ def check_dataset(
 
     Raises BadData where there is no dataset in Cityscapes' layout at all, or none of its splits.
     """
+    if _is_record(root):
+        raise BadData(f"{root} is a MindRecord, checked when it was built: give the dataset folder it was built from")
     present = splits_of(root)
     chosen = tuple(splits) if splits else tuple(split for split in SPLITS if split in present)
     if not chosen:
@@ -107,6 +110,11 @@ def check_dataset(
                 progress(done, total)
         results.append(_result(split, tally))
     return CheckResult(root, tuple(results))
+
+
+def _is_record(path: Path) -> bool:
+    lone_file = path.is_file() and not Path(f"{path}.db").is_file()
+    return not lone_file and is_mindrecord(path)
 
 
 def _listing_faults(root: Path, split: str, listing: Listing) -> list[str]:

@@ -70,7 +70,7 @@ def test_the_whole_network_takes_the_encoder_and_nothing_else(saved):
 
 
 def test_another_network_is_refused(saved):
-    with pytest.raises(BadCheckpoint, match="holds the network encoder, not erfnet"):
+    with pytest.raises(BadCheckpoint, match=r"holds the network encoder, not erfnet.*add --encoder"):
         checkpoints.load_weights(checkpoints.load(saved), ERFNET, make_tiny(ERFNET).get_parameters())
 
 
@@ -109,3 +109,18 @@ def test_files_that_are_not_there(tmp_path):
         checkpoints.load(tmp_path / "absent.ckpt")
     with pytest.raises(BadCheckpoint, match="is no file"):
         checkpoints.load(tmp_path)
+
+
+def test_another_suffix_is_told(saved):
+    with pytest.raises(BadCheckpoint, match=r"is not called \*\.ckpt"):
+        checkpoints.load(saved.rename(saved.with_suffix(".bin")))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused(saved, value):
+    network = encoder()
+    network.head.bias.set_data(Tensor(np.full(network.head.bias.shape, value, np.float32)))
+    checkpoints.save(saved, network.get_parameters(), POSITION)
+
+    with pytest.raises(BadCheckpoint, match=r"its weights are not numbers .*head\.bias"):
+        checkpoints.load_weights(checkpoints.load(saved), ENCODER, encoder(2).get_parameters())

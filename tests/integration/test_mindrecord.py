@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from erfnet_jobs.erfnet.data_check import check_dataset
 from erfnet_jobs.erfnet.data_hash import dataset_hash
 from erfnet_jobs.erfnet.dataset import open_source
 from erfnet_jobs.erfnet.mindrecord import (
@@ -343,3 +344,13 @@ def test_a_damaged_build_is_replaced_by_force(tmp_path: Path) -> None:
         build(data, target)
 
     assert build(data, target, force=True)[1]
+
+
+def test_a_mindrecord_is_not_checked_as_a_dataset(tmp_path: Path) -> None:
+    record, _ = build(make_dataset(tmp_path / "d", train=2), tmp_path / "r")
+
+    for path in (tmp_path / "r", record.path):
+        with pytest.raises(BadData, match="is a MindRecord, checked when it was built"):
+            check_dataset(path)
+    with pytest.raises(BadData, match="is no dataset"):
+        check_dataset(next((tmp_path / "d").rglob("*.png")))
