@@ -115,5 +115,5 @@ def test_a_shown_url_has_no_password() -> None:
 
 @pytest.mark.parametrize("code", ["40P01", "40001"])
 def test_a_deadlock_is_no_silence(postgres_url: str, code: str) -> None:
-    with Registry(postgres_url) as registry, pytest.raises(RegistryUnreachable, match="was in the way.*try again"):
+    with Registry(postgres_url) as registry, pytest.raises(RegistryUnreachable, match=r"was in the way.*try again"):
         _submit(registry, then=f"DO $$ BEGIN RAISE EXCEPTION 'in a circle' USING ERRCODE = '{code}'; END $$")
