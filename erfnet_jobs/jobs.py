@@ -133,9 +133,9 @@ class TrainSpec:
 
     def __post_init__(self) -> None:
         _check_common(self.cards, self.size, self.batch_size)
-        contiguous = tuple(range(self.stages[0], self.stages[-1] + 1)) if self.stages else ()
+        contiguous = [STAGES[first:end] for first in range(len(STAGES)) for end in range(first + 1, len(STAGES) + 1)]
         _require(
-            bool(self.stages) and self.stages == contiguous and set(self.stages) <= set(STAGES),
+            self.stages in contiguous and all(_whole(stage, 1, len(STAGES)) for stage in self.stages),
             "stages",
             self.stages,
             "give a range within 1-4, such as 1-4 or 3-4",

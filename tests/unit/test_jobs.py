@@ -75,6 +75,8 @@ def test_what_is_no_json_object(text: str) -> None:
         ({"stages": ()}, "stages is"),
         ({"stages": (1, 3)}, "stages is"),
         ({"stages": (2, 1)}, "stages is"),
+        ({"stages": {"": None}}, "stages is"),
+        ({"stages": (True, 2)}, "stages is"),
         ({"stages": (4, 5), "checkpoint": "x"}, "stages is"),
         ({"stages": (3, 4)}, "name them with --checkpoint"),
         ({"checkpoint": "x"}, "leave --checkpoint out or give --stages 2-4"),
