@@ -16,6 +16,7 @@ from erfnet_jobs.cli.progress import progress_line
 from erfnet_jobs.cli.status import job_table
 from erfnet_jobs.cli.wait import show_job
 from erfnet_jobs.client import Client
+from erfnet_jobs.client.data_folders import data_fault
 from erfnet_jobs.erfnet.scenes import Scenes, make_scenes
 from erfnet_jobs.errors import ErfnetJobsError, JobFailed, RegistryNotMigrated
 from erfnet_jobs.jobs import TERMINAL, JobKind, JobState, Request, TrainSpec
@@ -25,6 +26,7 @@ from erfnet_jobs.local.up import bring_up
 from erfnet_jobs.settings import Settings
 
 STEPS = 7
+THEN = (JobKind.EXPORT, JobKind.INFER)
 LOOK_INTERVAL = 0.5
 
 
@@ -75,6 +77,8 @@ class Demo:
     def _make_scenes(self) -> None:
         with self._told("Data") as say:
             if self.data is not None:
+                if fault := data_fault(self._request().spec, evaluate=True, then=THEN):
+                    raise fault
                 say(f"{self.data}")
                 return
             wanted = Scenes(recipe.TRAIN_SCENES, recipe.VAL_SCENES, recipe.SCENE_SIZE, recipe.SCENES_SEED)
@@ -84,6 +88,18 @@ class Demo:
             how = "made" if made else "found from the last time"
             say(f"{recipe.TRAIN_SCENES} street scenes to train on, {recipe.VAL_SCENES} to validate on, {size}, {how}")
 
+    def _request(self) -> Request:
+        spec = TrainSpec(
+            data=str(self.data or self.scenes),
+            cards=recipe.CARDS,
+            epochs=recipe.EPOCHS,
+            batch_size=recipe.BATCH_SIZE,
+            lr=recipe.LEARNING_RATE,
+            size=recipe.SIZE,
+            seed=recipe.SEED,
+        )
+        return Request(spec, name="demo", max_attempts=2)
+
     def _bring_up(self) -> None:
         with self._told("Servers") as say:
             servers = bring_up(self.settings, recipe.CARDS, _nothing)
@@ -91,17 +107,7 @@ class Demo:
 
     def _submit(self, client: Client) -> Sequence[Document]:
         with self._told("Submit") as say:
-            spec = TrainSpec(
-                data=str(self.data or self.scenes),
-                cards=recipe.CARDS,
-                epochs=recipe.EPOCHS,
-                batch_size=recipe.BATCH_SIZE,
-                lr=recipe.LEARNING_RATE,
-                size=recipe.SIZE,
-                seed=recipe.SEED,
-            )
-            request = Request(spec, name="demo", max_attempts=2)
-            jobs = client.submit(request, then=(JobKind.EXPORT, JobKind.INFER))
+            jobs = client.submit(self._request(), then=THEN)
             train, *others = [f"{job['id']} {job['kind']}" for job in jobs]
             say(", ".join([f"jobs {train} on {recipe.CARDS} cards", *others]))
             return jobs

@@ -13,6 +13,7 @@ import pytest
 
 from erfnet_jobs.launch.program import RANK_MODULE, SCRIPTED
 from erfnet_jobs.launch.scripted_rank import SCRIPT
+from tests.layout import empty_dataset
 
 # A few scenes only: what is drawn is not what is tried here.
 PROGRAM = """
@@ -122,7 +123,7 @@ def test_a_network_that_learned_nothing_is_an_error(home: Path) -> None:
 
 def test_a_job_that_fails_is_shown_and_an_error(home: Path, tmp_path: Path) -> None:
     script = {"default": [["hello"], ["print", "what the rank said"], ["fail", "BadData", "the labels are wrong"]]}
-    run = DemoRun(home, "--data", tmp_path, script=script)
+    run = DemoRun(home, "--data", empty_dataset(tmp_path / "data"), script=script)
     assert run.end() == 9, run.text
     assert "the labels are wrong" in run.text
     assert "what the rank said" in run.text
@@ -131,7 +132,7 @@ def test_a_job_that_fails_is_shown_and_an_error(home: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("moment", ["ERFNet from data", "[1/7]", "[2/7]", "[3/7]", "job 1 train running"])
 def test_ctrl_c_leaves_nothing_running(home: Path, tmp_path: Path, moment: str) -> None:
-    run = DemoRun(home, "--data", tmp_path, script=HANG)
+    run = DemoRun(home, "--data", empty_dataset(tmp_path / "data"), script=HANG)
     run.read_until(moment)
     run.signal(signal.SIGINT)
     assert run.end() == 130, run.text
@@ -140,7 +141,7 @@ def test_ctrl_c_leaves_nothing_running(home: Path, tmp_path: Path, moment: str) 
 
 
 def test_a_second_ctrl_c_kills(home: Path, tmp_path: Path) -> None:
-    run = DemoRun(home, "--data", tmp_path, script=DEAF)
+    run = DemoRun(home, "--data", empty_dataset(tmp_path / "data"), script=DEAF)
     run.read_until("job 1 train running")
     run.signal(signal.SIGINT)
     run.read_until("Interrupted")
@@ -150,7 +151,7 @@ def test_a_second_ctrl_c_kills(home: Path, tmp_path: Path) -> None:
 
 
 def test_after_sigkill_the_next_run_ends_what_is_left_and_works(home: Path, tmp_path: Path) -> None:
-    killed = DemoRun(home, "--data", tmp_path, script=HANG)
+    killed = DemoRun(home, "--data", empty_dataset(tmp_path / "data"), script=HANG)
     killed.read_until("job 1 train running")
     killed.signal(signal.SIGKILL)
     killed.end()

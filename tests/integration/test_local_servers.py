@@ -30,6 +30,7 @@ from erfnet_jobs.local.processes import Identity, identify, last_lines, read_ide
 from erfnet_jobs.local.up import bring_up
 from erfnet_jobs.local.worker_process import running_worker
 from erfnet_jobs.settings import Settings, load_settings
+from tests.layout import empty_dataset
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)", "sleeper-of-this-test"]
 
@@ -129,7 +130,7 @@ def test_jobs_keep_it_from_going_down(settings: Settings, tmp_path: Path, monkey
     monkeypatch.setenv(SCRIPT, str(script))
     bring_up(settings, 2, quiet)
     with Client(settings, warn=quiet) as client:
-        job = client.submit(Request(TrainSpec(str(tmp_path), cards=2)), evaluate=False)[0]["id"]
+        job = client.submit(Request(TrainSpec(str(empty_dataset(tmp_path / "data")), cards=2)), evaluate=False)[0]["id"]
         assert wait_until(lambda: client.job(job)["state"] == "running", 60)
         with pytest.raises(UsageError, match=rf"job {job} runs here.*--cancel.*--leave"):
             take_down(settings, Running.REFUSE, quiet)
@@ -151,7 +152,7 @@ def test_a_supervisor_that_was_killed_does_not_stop_down(
     monkeypatch.setenv(SCRIPT, str(script))
     bring_up(settings, 2, quiet)
     with Client(settings, warn=quiet) as client:
-        job = client.submit(Request(TrainSpec(str(tmp_path), cards=2)), evaluate=False)[0]["id"]
+        job = client.submit(Request(TrainSpec(str(empty_dataset(tmp_path / "data")), cards=2)), evaluate=False)[0]["id"]
         assert wait_until(lambda: client.job(job)["state"] == "running", 60)
         take_down(settings, Running.LEAVE, quiet)
         for found in marked_processes(settings.home):
