@@ -11,7 +11,7 @@ SIZE = (64, 128)
 
 CARDS = 2
 BATCH_SIZE = 2
-EPOCHS = (5, 5, 11, 11)
+EPOCHS = (5, 5, 14, 14)
 LEARNING_RATE = 2.5e-3
 SEED = 1
 
