@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -13,6 +14,10 @@ import pytest
 
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.migrate import upgrade
+
+# What runs the tests in the background may have them ignore Ctrl-C, and every process that they start would too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
