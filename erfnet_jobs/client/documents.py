@@ -54,6 +54,7 @@ def job_document(job: Job) -> Document:
         "step": job.step,
         "steps": job.steps,
         "loss": job.loss,
+        "lr": job.lr,
         "mean_iou": job.mean_iou,
         "images_per_second": job.images_per_second,
         "eta_seconds": job.eta_seconds,
@@ -128,6 +129,7 @@ def checkpoint_document(checkpoint: Checkpoint) -> Document:
         "sha256": checkpoint.sha256,
         "size": checkpoint.size,
         "origin": checkpoint.origin,
+        "source": checkpoint.source,
         "created_at": time_text(checkpoint.created_at),
         "removed_at": time_text(checkpoint.removed_at),
     }
@@ -144,6 +146,7 @@ def artifact_document(artifact: Artifact) -> Document:
         "checkpoint": artifact.checkpoint_id,
         "sha256": artifact.sha256,
         "size": artifact.size,
+        "difference": artifact.difference,
         "created_at": time_text(artifact.created_at),
     }
 
@@ -168,6 +171,8 @@ def evaluation_document(evaluation: Evaluation) -> Document:
         "pixel_accuracy": evaluation.pixel_accuracy,
         "mean_loss": evaluation.mean_loss,
         "iou_class": json.loads(evaluation.iou_class),
+        "mean_iou_category": evaluation.mean_iou_category,
+        "iou_category": json.loads(evaluation.iou_category) if evaluation.iou_category else None,
         "created_at": time_text(evaluation.created_at),
     }
 

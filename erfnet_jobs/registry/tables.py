@@ -125,6 +125,7 @@ class Job(Base):
     step: Mapped[int | None]
     steps: Mapped[int | None]
     loss: Mapped[float | None]
+    lr: Mapped[float | None]
     images_per_second: Mapped[float | None]
     eta_seconds: Mapped[float | None]
     mean_iou: Mapped[float | None]
@@ -228,7 +229,10 @@ class Device(Base):
 
 
 class Checkpoint(Base):
-    """Weights on disk. `origin` is 'train', 'import' or 'path'; `removed_at` says when the file left the disk."""
+    """Weights on disk. `origin` is 'train', 'import' or 'path'; `removed_at` says when the file left the disk.
+
+    `source` says from which file imported weights came, with its SHA-256.
+    """
 
     __tablename__ = "checkpoint"
     __table_args__ = (
@@ -247,12 +251,16 @@ class Checkpoint(Base):
     sha256: Mapped[str]
     size: Mapped[int]
     origin: Mapped[str]
+    source: Mapped[str | None]
     created_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]
 
 
 class Artifact(Base):
-    """A file that a job made for its user: an exported model, a picture, a table."""
+    """A file that a job made for its user: an exported model, a picture, a table.
+
+    `difference` is how far an exported model's logits are from the network's, as a share of the largest logit.
+    """
 
     __tablename__ = "artifact"
     __table_args__ = (Index(None, "job_id"), Index(None, "checkpoint_id"), AUTOINCREMENT)
@@ -264,11 +272,15 @@ class Artifact(Base):
     path: Mapped[str]
     sha256: Mapped[str]
     size: Mapped[int]
+    difference: Mapped[float | None]
     created_at: Mapped[datetime]
 
 
 class Evaluation(Base):
-    """Metrics of one model on one dataset, split, protocol, size and engine. `iou_class`: JSON, 19 numbers or nulls."""
+    """Metrics of one model on one dataset, split, protocol, size and engine.
+
+    `iou_class` is JSON, 19 numbers or nulls, `iou_category` likewise for Cityscapes' 7 categories.
+    """
 
     __tablename__ = "evaluation"
     __table_args__ = (
@@ -295,6 +307,8 @@ class Evaluation(Base):
     pixel_accuracy: Mapped[float]
     mean_loss: Mapped[float]
     iou_class: Mapped[str]
+    mean_iou_category: Mapped[float | None]
+    iou_category: Mapped[str | None]
     created_at: Mapped[datetime]
 
 

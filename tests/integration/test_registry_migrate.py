@@ -69,7 +69,21 @@ def _sqlite_schema(database_url: str) -> dict[str, set[str]]:
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
     engine.dispose()
-    return {name: {line.strip(" \t,") for line in sql.splitlines()} for name, sql in rows if name != "alembic_version"}
+    return {name: _clauses(sql) for name, sql in rows if name != "alembic_version"}
+
+
+def _clauses(statement: str) -> set[str]:
+    """The parts of a CREATE statement between the commas of its outer brackets; added columns stand in one line."""
+    head, _, body = statement.partition("(")
+    body, _, tail = body.rpartition(")")
+    parts, depth = [""], 0
+    for character in body:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return {" ".join(part.split()) for part in (head, *parts, tail)}
 
 
 def test_sqlite_gets_the_very_statements_of_the_models(sqlite_url: str, tmp_path: Path) -> None:
