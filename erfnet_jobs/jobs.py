@@ -74,6 +74,7 @@ ERFNET = "erfnet"
 ENCODER = "encoder"
 NETWORKS = (ERFNET, ENCODER)
 SPLITS = ("train", "val", "test")
+AUGMENTATIONS = ("flip", "translate", "crop", "blur")
 EXPORT_FORMATS = ("mindir",)
 STAGES = (1, 2, 3, 4)
 

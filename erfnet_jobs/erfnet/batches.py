@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from erfnet_jobs.erfnet.augmentation import Choices, draw_augmentation
 from erfnet_jobs.erfnet.prefetch import prefetch
 from erfnet_jobs.erfnet.samples import Sample
 from erfnet_jobs.erfnet.schedule import Draw, draws_of_rank, epoch_order
 from erfnet_jobs.erfnet.stages import StageRun
-from erfnet_jobs.erfnet.transforms import Images, Labels, Size, draw_augmentation, prepare_image, prepare_label
+from erfnet_jobs.erfnet.transforms import Images, Labels, Size, prepare_image, prepare_label
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """How a rank's batches are made: the same on every rank but for `rank`, and the same on every rerun."""
+    """How a rank's batches are made: the same on every rank but for `rank`, and the same on every rerun.
+
+    `augment` names what is done by chance (of `jobs.AUGMENTATIONS`).
+    """
 
     rows: Sequence[Sample]
     size: Size
@@ -33,6 +37,7 @@ class BatchPlan:
     seed: int
     rank: int = 0
     ranks: int = 1
+    augment: tuple[str, ...] = ("crop", "flip")
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class _Step:
 
     key: tuple[int, ...]
     draws: tuple[Draw, ...]
+    choices: Choices
     ratios: tuple[float, float]
 
 
@@ -50,12 +56,13 @@ def stage_batches(plan: BatchPlan, run: StageRun) -> AbstractContextManager[Iter
 
 
 def _steps(plan: BatchPlan, run: StageRun) -> Iterator[_Step]:
+    choices = Choices.of(plan.augment)
     for epoch in range(run.done, run.epochs):
         key = (plan.seed, run.stage.number, epoch)
         order = epoch_order(len(plan.rows), plan.steps * plan.batch_size * plan.ranks, key)
         for step in range(plan.steps):
             draws = draws_of_rank(order, step, plan.batch_size, plan.rank, plan.ranks)
-            yield _Step(key, draws, run.stage.crop_ratios)
+            yield _Step(key, draws, choices, run.stage.crop_ratios)
 
 
 def _load(plan: BatchPlan, step: _Step) -> Batch:
@@ -65,7 +72,9 @@ def _load(plan: BatchPlan, step: _Step) -> Batch:
 
 def _load_one(plan: BatchPlan, step: _Step, draw: Draw) -> tuple[Images, Labels]:
     sample = plan.rows[draw.index]
-    augmentation = draw_augmentation(np.random.default_rng((*step.key, draw.position)), step.ratios)
+    # The place in the order of all ranks: each rank draws its own, and the number of ranks does not matter.
+    chance = np.random.default_rng(np.random.SeedSequence(step.key, spawn_key=(draw.position,)))
+    augmentation = draw_augmentation(chance, step.choices, step.ratios)
     return (
         prepare_image(sample.image, plan.size, augmentation),
         prepare_label(sample.label, plan.size, plan.scale, augmentation),

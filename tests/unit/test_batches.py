@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 
 from erfnet_jobs.erfnet.batches import BatchPlan, stage_batches
 from erfnet_jobs.erfnet.samples import Sample
 from erfnet_jobs.erfnet.stages import STAGES, StageRun
+from erfnet_jobs.jobs import AUGMENTATIONS
 
 
 def rows(count):
@@ -16,10 +18,8 @@ def pixels(chance, values, shape):
     return chance.integers(0, values, shape, np.uint8)
 
 
-def batches(samples, rank=0, ranks=1, batch_size=2, steps=2, done=0, scale=1):
-    plan = BatchPlan(
-        rows=samples, size=(64, 64), scale=scale, batch_size=batch_size, steps=steps, seed=3, rank=rank, ranks=ranks
-    )
+def batches(samples, rank=0, ranks=1, batch_size=2, steps=2, done=0, scale=1, augment=AUGMENTATIONS):
+    plan = BatchPlan(samples, (64, 64), scale, batch_size, steps, 3, rank, ranks, augment)
     with stage_batches(plan, StageRun(STAGES[2], 3, done, 0, 3)) as loaded:
         return list(loaded)
 
@@ -60,3 +60,34 @@ def test_two_ranks_see_what_one_rank_with_twice_the_batch_sees():
 
 def test_images_repeat_where_there_are_fewer_than_a_batch():
     assert batches(rows(1), batch_size=4, steps=1)[0].images.shape[0] == 4
+
+
+def test_the_same_image_is_augmented_otherwise_in_each_place():
+    images = batches(rows(1) * 8, batch_size=8, steps=1)[0].images
+
+    assert all((images[0] != other).any() for other in images[1:])
+
+
+def test_without_choices_images_are_as_found():
+    samples = rows(4)
+    originals = {sample.image.tobytes() for sample in samples}
+
+    for batch in batches(samples, augment=()):
+        found = np.rint(batch.images * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+        assert {image.tobytes() for image in found} <= originals
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_each_choice_changes_images(name):
+    samples = rows(4)
+    plain, chosen = (batches(samples, augment=names) for names in ((), (name,)))
+
+    assert any((one.images != two.images).any() for one, two in zip(plain, chosen, strict=True))
+
+
+def test_a_batch_may_hold_images_of_different_sizes():
+    chance = np.random.default_rng(0)
+    sizes = [(64, 64), (100, 60), (48, 128), (65, 63)]
+    mixed = [Sample(pixels(chance, 256, (*size, 3)), pixels(chance, 20, size), str(size)) for size in sizes]
+
+    assert batches(mixed, batch_size=4, steps=1)[0].images.shape == (4, 3, 64, 64)
