@@ -4,7 +4,8 @@ A spec is what the ranks need to know; how it is placed and retried (`Request`) 
 """
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, get_type_hints
@@ -75,16 +76,21 @@ ENCODER = "encoder"
 NETWORKS = (ERFNET, ENCODER)
 SPLITS = ("train", "val", "test")
 AUGMENTATIONS = ("flip", "translate", "crop", "blur")
+DEFAULT_AUGMENT = ("crop", "flip")
 EXPORT_FORMATS = ("mindir",)
 STAGES = (1, 2, 3, 4)
 
+# How the first learning rate follows the number of cards.
+LR_SCALINGS: Mapping[str, Callable[[int], float]] = {"none": lambda _cards: 1.0, "linear": float, "sqrt": math.sqrt}
+# MindSpore's levels of automatic mixed precision (mindspore.amp.auto_mixed_precision).
+AMP_LEVELS = ("O0", "O1", "O2", "O3", "auto")
+
 # The reference port's recipe (mindspore-ai/models, research/cv/erfnet): epochs of its four stages, batch per rank,
-# height x width, and the first learning rate alone and distributed.
+# height x width, and the first learning rate on one card; on its four cards it has 1e-3, which is sqrt(4) times that.
 REFERENCE_EPOCHS = (65, 85, 65, 85)
 REFERENCE_BATCH_SIZE = 6
 REFERENCE_SIZE = (512, 1024)
-REFERENCE_LR_STANDALONE = 5e-4
-REFERENCE_LR_DISTRIBUTED = 1e-3
+REFERENCE_LR = 5e-4
 
 MAX_CARDS = 4096
 DOWNSAMPLING = 8
@@ -116,8 +122,11 @@ class TrainSpec:
     """Train ERFNet's stages one after another in one gang.
 
     `batch_size` is images per rank; `size` is (height, width) in pixels; `lr` is the first learning rate of a pair of
-    stages (None: the reference's, by `cards`); `checkpoint` names the weights from which a first stage other than 1
-    starts; `keep` is how many of the newest checkpoints of each stage stay on disk.
+    stages on one card (None: the reference's), and `scale_lr` how it follows the cards (None: not at all where `lr` is
+    given, else by their square root). `checkpoint` names the weights from which a first stage other than 1 starts, or
+    `from_scratch` says that it starts from random ones. `keep` is how many of the newest checkpoints of each stage stay
+    on disk beside its best, `validate_every` after how many epochs the validation split is measured (0: never), `amp`
+    the level of mixed precision (None: the device's default), `augment` names what is done to images by chance.
     """
 
     kind: ClassVar[JobKind] = JobKind.TRAIN
@@ -131,6 +140,11 @@ class TrainSpec:
     seed: int = 1
     checkpoint: str | None = None
     keep: int = 3
+    scale_lr: str | None = None
+    from_scratch: bool = False
+    validate_every: int = 1
+    amp: str | None = None
+    augment: tuple[str, ...] = DEFAULT_AUGMENT
 
     def __post_init__(self) -> None:
         _check_common(self.cards, self.size, self.batch_size)
@@ -152,10 +166,37 @@ class TrainSpec:
         _require(_whole(self.keep, 1, 2**31), "keep", self.keep, "keep at least one checkpoint")
         _require(bool(self.data), "data", self.data, "give a dataset folder or a MindRecord")
         _require(
-            self.stages[0] == 1 or self.checkpoint is not None,
+            self.scale_lr in (None, *LR_SCALINGS), "scale_lr", self.scale_lr, f"give one of {', '.join(LR_SCALINGS)}"
+        )
+        _require(self.amp in (None, *AMP_LEVELS), "amp", self.amp, f"give one of {', '.join(AMP_LEVELS)}")
+        _require(
+            _whole(self.validate_every, 0, 100_000),
+            "validate every",
+            self.validate_every,
+            "give epochs, or 0 for never",
+        )
+        _require(
+            isinstance(self.augment, tuple)
+            and len(set(self.augment)) == len(self.augment)
+            and set(self.augment) <= set(AUGMENTATIONS),
+            "augment",
+            self.augment,
+            f"give some of {', '.join(AUGMENTATIONS)}, each once, or none",
+        )
+        self._check_start()
+
+    def _check_start(self) -> None:
+        _require(
+            self.stages[0] == 1 or self.checkpoint is not None or self.from_scratch,
             "checkpoint",
             self.checkpoint,
-            f"stage {self.stages[0]} starts from weights; name them with --checkpoint",
+            f"stage {self.stages[0]} starts from weights: name them with --checkpoint, or say --from-scratch",
+        )
+        _require(
+            not (self.from_scratch and self.checkpoint is not None),
+            "checkpoint",
+            self.checkpoint,
+            "--from-scratch starts from random weights: leave one of the two out",
         )
         _require(
             self.stages[0] != 1 or self.checkpoint is None,
@@ -166,10 +207,25 @@ class TrainSpec:
 
     @property
     def first_lr(self) -> float:
-        """The learning rate at epoch 0: `lr`, else the reference's for one card or for several."""
-        if self.lr is not None:
-            return self.lr
-        return REFERENCE_LR_STANDALONE if self.cards == 1 else REFERENCE_LR_DISTRIBUTED
+        """The learning rate at epoch 0, on all cards."""
+        return self.base_lr * LR_SCALINGS[self.lr_scaling](self.cards)
+
+    @property
+    def base_lr(self) -> float:
+        """The learning rate at epoch 0 on one card."""
+        return REFERENCE_LR if self.lr is None else self.lr
+
+    @property
+    def lr_scaling(self) -> str:
+        """How the learning rate follows the cards: one of LR_SCALINGS."""
+        if self.scale_lr is not None:
+            return self.scale_lr
+        return "sqrt" if self.lr is None else "none"
+
+    @property
+    def global_batch(self) -> int:
+        """Images of all ranks together in one step."""
+        return self.batch_size * self.cards
 
 
 @dataclass(frozen=True)

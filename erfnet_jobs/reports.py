@@ -58,6 +58,7 @@ class Progress:
     loss: float | None = None
     images_per_second: float | None = None
     eta_seconds: float | None = None
+    lr: float | None = None
 
 
 @dataclass(frozen=True)

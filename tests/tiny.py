@@ -43,7 +43,7 @@ class TinyEncoderPred(nn.Cell):
         self.encoder = TinyEncoder()
         self.head = nn.Conv2d(in_channels=32, out_channels=OUTPUTS, kernel_size=1, pad_mode="valid", has_bias=True)
 
-    def construct(self, x: Tensor) -> Tensor:
+    def construct(self, x: Tensor, masks: Tensor | None = None) -> Tensor:
         return self.head(self.encoder(x))
 
 
@@ -57,7 +57,7 @@ class TinyNet(nn.Cell):
             in_channels=32, out_channels=OUTPUTS, kernel_size=8, stride=8, pad_mode="valid", has_bias=True
         )
 
-    def construct(self, x: Tensor) -> Tensor:
+    def construct(self, x: Tensor, masks: Tensor | None = None) -> Tensor:
         return self.decoder(self.encoder(x))
 
 
@@ -68,11 +68,11 @@ class Pointwise(nn.Cell):
         super().__init__()
         self.conv = nn.Conv2d(in_channels=3, out_channels=OUTPUTS, kernel_size=1, pad_mode="valid", has_bias=True)
 
-    def construct(self, x: Tensor) -> Tensor:
+    def construct(self, x: Tensor, masks: Tensor | None = None) -> Tensor:
         return self.conv(x)
 
 
-def make_tiny(name: str, dropout: bool = True) -> nn.Cell:
+def make_tiny(name: str) -> nn.Cell:
     """In place of `model.make_network`."""
     return TinyEncoderPred() if name == ENCODER else TinyNet()
 

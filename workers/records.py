@@ -253,6 +253,7 @@ def _progress(report: Progress) -> dict[str, Any]:
         "step": report.step,
         "steps": report.steps,
         "loss": _finite(report.loss),
+        "lr": _finite(report.lr),
         "images_per_second": _finite(report.images_per_second),
         "eta_seconds": _finite(report.eta_seconds),
     }

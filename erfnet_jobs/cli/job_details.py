@@ -35,6 +35,8 @@ def _summary(job: Document) -> list[str]:
         ("progress", f"{percent(job['progress'])}" + (f", {job['phase']}" if job["phase"] else "")),
         ("stage", f"{job['stage']}, epoch {epoch}, step {job['step']} of {job['steps']}" if job["stage"] else None),
         ("loss", None if job["loss"] is None else number(job["loss"], 4)),
+        ("batch", _batch(job["training"])),
+        ("learning rate", _learning_rate(job["training"])),
         ("mean IoU", None if job["mean_iou"] is None else number(job["mean_iou"], 4)),
         ("speed", f"{job['images_per_second']:.1f} images/s" if job["images_per_second"] else None),
         ("ETA", duration(job["eta_seconds"]) if job["eta_seconds"] else None),
@@ -48,6 +50,24 @@ def _summary(job: Document) -> list[str]:
         ("settings", settings),
     ]
     return [title, *_indented(fields(pairs, screen_width() - 2))]
+
+
+def _batch(training: Document | None) -> str | None:
+    if training is None:
+        return None
+    cards = f"{training['cards']} card{'s' if training['cards'] > 1 else ''}"
+    steps = f", {training['steps_per_epoch']} steps an epoch" if training["steps_per_epoch"] else ""
+    return f"{training['global_batch']} images ({cards} of {training['batch_size']}){steps}"
+
+
+def _learning_rate(training: Document | None) -> str | None:
+    if training is None:
+        return None
+    now = "" if training["lr"] is None else f"{training['lr']:.4g} now, "
+    scaling = (
+        "" if training["scale_lr"] == "none" else f" ({training['base_lr']:.4g} by {training['scale_lr']} of cards)"
+    )
+    return f"{now}{training['first_lr']:.4g} at first{scaling}"
 
 
 def _plain(value: object) -> str:

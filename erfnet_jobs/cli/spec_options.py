@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from erfnet_jobs.cli.parameters import DEVICES, EPOCHS, SIZE, STAGES
+from erfnet_jobs.cli.parameters import AUGMENT, DEVICES, EPOCHS, SIZE, STAGES
 
 if TYPE_CHECKING:
     from erfnet_jobs.jobs import EvalSpec, ExportSpec, InferSpec, TrainSpec
@@ -20,6 +20,7 @@ Decorator = Callable[[Command], Command]
 # What `--help` shows; tests hold them equal to the specs' defaults, which importing here would cost --help its speed.
 DEFAULT_EPOCHS = "65,85,65,85"
 DEFAULT_SIZE = "512x1024"
+DEFAULT_AUGMENT = "crop,flip"
 
 
 def _together(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -42,11 +43,41 @@ train_options = _together(
     click.option("--stages", type=STAGES, default="1-4", show_default=True, help="Stages to train, such as 3-4."),
     click.option("--epochs", type=EPOCHS, default=DEFAULT_EPOCHS, show_default=True, help="Epochs of stages 1,2,3,4."),
     click.option("--batch-size", type=int, default=6, show_default=True, help="Images per rank."),
-    click.option("--lr", type=float, default=None, help="First learning rate.  [default: 5e-4, on several cards 1e-3]"),
+    click.option("--lr", type=float, default=None, help="First learning rate on one card.  [default: 5e-4]"),
+    click.option(
+        "--scale-lr",
+        default=None,
+        metavar="HOW",
+        help="How it follows the cards: none, linear, sqrt.  [default: none with --lr, else sqrt]",
+    ),
     _size,
     click.option("--seed", type=int, default=1, show_default=True, help="Seed of weights, order and augmentation."),
+    click.option(
+        "--augment",
+        type=AUGMENT,
+        default=DEFAULT_AUGMENT,
+        show_default=True,
+        help="Done to images by chance: some of flip, translate, crop, blur; or none.",
+    ),
     click.option("--checkpoint", default=None, metavar="C", help="Weights to start from when stage 1 is left out."),
-    click.option("--keep", type=int, default=3, show_default=True, help="Newest checkpoints kept of each stage."),
+    click.option("--from-scratch", is_flag=True, help="Or start that stage from random weights."),
+    click.option(
+        "--keep", type=int, default=3, show_default=True, help="Newest checkpoints kept of each stage, beside its best."
+    ),
+    click.option(
+        "--validate-every",
+        type=int,
+        default=1,
+        show_default=True,
+        metavar="EPOCHS",
+        help="How often the split val is measured, where D has one; 0 for never.",
+    ),
+    click.option(
+        "--amp",
+        default=None,
+        metavar="LEVEL",
+        help="Mixed precision: O0 to O3, auto.  [default: O2 on Ascend, else O0]",
+    ),
 )
 
 eval_options = _together(
@@ -83,7 +114,8 @@ def train_spec(values: Mapping[str, Any]) -> "TrainSpec":
     if cards is None:
         cards = len(devices) if devices else 1
     names = ("data", "stages", "epochs", "batch_size", "lr", "size", "seed", "checkpoint", "keep")
-    return TrainSpec(cards=cards, **{name: values[name] for name in names})
+    more = ("scale_lr", "augment", "from_scratch", "validate_every", "amp")
+    return TrainSpec(cards=cards, **{name: values[name] for name in (*names, *more)})
 
 
 def eval_spec(values: Mapping[str, Any]) -> "EvalSpec":

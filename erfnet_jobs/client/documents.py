@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from erfnet_jobs.jobs import TrainSpec, spec_from_json
 from erfnet_jobs.registry.evaluations import BestResult, BestRow
 from erfnet_jobs.registry.hosts import HostSummary
 from erfnet_jobs.registry.metrics import Value
@@ -190,11 +191,29 @@ def tail_document(tail: LogTail) -> Document:
     }
 
 
+def training_document(job: Job) -> Document | None:
+    """How a training steps: batch over all cards, and learning rates; None for other kinds of job."""
+    spec = spec_from_json(job.spec)
+    if not isinstance(spec, TrainSpec):
+        return None
+    return {
+        "cards": spec.cards,
+        "batch_size": spec.batch_size,
+        "global_batch": spec.global_batch,
+        "steps_per_epoch": job.steps,
+        "lr": job.lr,
+        "first_lr": spec.first_lr,
+        "base_lr": spec.base_lr,
+        "scale_lr": spec.lr_scaling,
+    }
+
+
 def details_document(details: JobDetails) -> Document:
     """Everything about a job: `job_document` and lists of what belongs to it; events oldest first."""
     failure = details.first_failure
     return {
         **job_document(details.job),
+        "training": training_document(details.job),
         "needs": list(details.needs),
         "needed_by": list(details.needed_by),
         "attempts": [attempt_document(attempt, details.placements) for attempt in details.attempts],

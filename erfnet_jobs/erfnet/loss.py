@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
+from mindspore import dtype as mstype
 
 from erfnet_jobs.errors import LossNotFinite
 
@@ -19,21 +20,25 @@ SMALLEST_WEIGHT_SUM = 1e-6
 class WeightedLoss(nn.Cell):
     """`network`'s loss on a batch, not yet divided.
 
-    Images are float32 N x 3 x H x W, labels int32 N x h x w train ids with as many rows and columns as the logits; the
-    weight of the ignore id is 0. Gives (sum of w * ce, sum of w), two float32 scalars.
+    Images are float32 N x 3 x H x W, labels int32 N x h x w train ids with as many rows and columns as the logits,
+    masks those of dropout (None: none); the weight of the ignore id is 0. Gives (`scale` * sum of w * ce, sum of w),
+    two float32 scalars.
     """
 
-    def __init__(self, network: nn.Cell, class_weights: Sequence[float]) -> None:
+    def __init__(self, network: nn.Cell, class_weights: Sequence[float], scale: float = 1.0) -> None:
         super().__init__(auto_prefix=False)  # the network's parameters keep their names
         self.network = network
         self.class_weights = Tensor(np.asarray(class_weights, np.float32))
+        self.scale = scale
 
-    def construct(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return weighted_sums(self.network(images), labels, self.class_weights)
+    def construct(self, images: Tensor, labels: Tensor, masks: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        loss, weights = weighted_sums(self.network(images, masks), labels, self.class_weights)
+        return loss * self.scale, weights
 
 
 def weighted_sums(logits: Tensor, labels: Tensor, class_weights: Tensor) -> tuple[Tensor, Tensor]:
     """(sum of w[y] * ce, sum of w[y]) over all pixels: logits N x C x h x w, labels N x h x w, weights C."""
+    logits = logits.astype(mstype.float32)  # mixed precision may leave them in 16 bits
     loss = ops.cross_entropy(logits, labels, weight=class_weights, reduction="sum")
     return loss, ops.gather(class_weights, labels, 0).sum()
 

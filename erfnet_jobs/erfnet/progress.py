@@ -94,6 +94,7 @@ class TrainingProgress:
             epoch=done.epoch,
             epochs=run.epochs,
             loss=done.loss,
+            lr=done.lr,
             images_per_second=self._speed(cost).get("images_per_second"),
             eta_seconds=None if seconds is None else round(max(0.0, self._total - self._done) * seconds, 1),
         )

@@ -58,7 +58,7 @@ def test_a_batch_of_ignored_pixels_has_no_loss_and_no_gradient():
 
     assert float(loss.asnumpy()) == float(weights.asnumpy()) == 0
     assert all((one.asnumpy() == 0).all() for one in gradients)
-    assert float(TrainStep(network, DECODER_WEIGHTS, 1)(Tensor(images), Tensor(labels), rate()).asnumpy()) == 0
+    assert float(TrainStep(network, DECODER_WEIGHTS, 1)(Tensor(images), Tensor(labels), None, rate()).asnumpy()) == 0
     assert all(np.isfinite(value).all() for value in values_of(network).values())
 
 
@@ -89,7 +89,7 @@ def test_another_rate_compiles_nothing_anew():
     step = TrainStep(Pointwise(), DECODER_WEIGHTS, 1)
     images, labels = map(Tensor, random_batch(0))
 
-    losses = [float(step(images, labels, rate(value)).asnumpy()) for value in (1e-2, 1e-3, 1e-4)]
+    losses = [float(step(images, labels, None, rate(value)).asnumpy()) for value in (1e-2, 1e-3, 1e-4)]
 
     assert losses[0] > losses[-1]
     assert len(step.compile_cache) == 1
