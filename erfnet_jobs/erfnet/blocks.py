@@ -46,10 +46,12 @@ class Downsampler(nn.Cell):
             has_bias=True,
         )
         self.pool = nn.MaxPool2d(kernel_size=2, stride=2)
+        # As an object: mixed precision at O1 cannot rewrite a cell that calls ops.concat.
+        self.concat = ops.Concat(axis=1)
         self.bn = _batch_norm(outputs)
 
     def construct(self, x: Tensor) -> Tensor:
-        return ops.relu(self.bn(ops.concat((self.conv(x), self.pool(x)), 1)))
+        return ops.relu(self.bn(self.concat((self.conv(x), self.pool(x)))))
 
 
 class FactorizedResidual(nn.Cell):

@@ -39,21 +39,19 @@ class Encoder(nn.Cell):
             Downsampler(inputs=SHALLOW_CHANNELS, outputs=DEEP_CHANNELS),
             *(FactorizedResidual(channels=DEEP_CHANNELS, dilation=dilation) for dilation in DILATIONS),
         )
-        self.mask_ends = tuple(accumulate(MASKED_CHANNELS))
+        # Each layer's part of `masks`, empty for downsamplers; an attribute, for mixed precision at O1 rewrites
+        # `construct` and loses what the module defines.
+        ends = tuple(accumulate(MASKED_CHANNELS))
+        blocks = tuple(zip((0, *ends), ends, strict=False))
+        self.mask_parts = ((0, 0), *blocks[:SHALLOW_BLOCKS], (0, 0), *blocks[SHALLOW_BLOCKS:])
 
     def construct(self, x: Tensor, masks: Tensor | None = None) -> Tensor:
         x = self.initial_block(x)
         if masks is None:
             return self.layers(x)
-        block = 0
         for position, layer in enumerate(self.layers):
-            if position in (0, SHALLOW_BLOCKS + 1):  # the downsamplers
-                x = layer(x)
-            else:
-                end = self.mask_ends[block]
-                start = end - MASKED_CHANNELS[block]
-                x = layer(x, masks[:, start:end].reshape((-1, end - start, 1, 1)))
-                block += 1
+            start, end = self.mask_parts[position]
+            x = layer(x) if start == end else layer(x, masks[:, start:end].reshape((-1, end - start, 1, 1)))
         return x
 
 
