@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
+from erfnet_jobs.ascend.environment import RankEnvironment
 from erfnet_jobs.erfnet import checkpoints, inference
 from erfnet_jobs.erfnet.checkpoints import Position
 from erfnet_jobs.erfnet.evaluate import evaluate
@@ -51,7 +52,7 @@ def evaluated(folder, data, *inputs):
     plan = Plan(JobKind.EVAL, spec, str(folder), str(folder.parent / "cache"), places, inputs=inputs)
     reports = []
     try:
-        evaluate(plan, reports.append)
+        evaluate(plan, RankEnvironment(), reports.append)
     except BadCheckpoint as error:
         return [report for report in reports if isinstance(report, Evaluated)], error
     return [report for report in reports if isinstance(report, Evaluated)], None
