@@ -200,6 +200,12 @@ class EvalSpec:
     def __post_init__(self) -> None:
         _check_common(self.cards, self.size, self.batch_size)
         _require(self.protocol in PROTOCOLS, "protocol", self.protocol, f"give one of {', '.join(PROTOCOLS)}")
+        _require(
+            self.save_predictions is None or (isinstance(self.save_predictions, str) and self.save_predictions != ""),
+            "save predictions",
+            self.save_predictions,
+            "give a folder",
+        )
         _require(_whole(self.worst, 0, 1000), "worst", self.worst, "give a number from 0 to 1000 (images to draw)")
         _require(bool(self.checkpoints), "checkpoint", self.checkpoints, "name at least one checkpoint")
         _require(self.split in SPLITS, "split", self.split, f"give one of {', '.join(SPLITS)}")
