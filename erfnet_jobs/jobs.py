@@ -211,6 +211,11 @@ class EvalSpec:
         _require(self.split in SPLITS, "split", self.split, f"give one of {', '.join(SPLITS)}")
         _require(self.network in NETWORKS, "network", self.network, f"give one of {', '.join(NETWORKS)}")
 
+    @property
+    def recorded_protocol(self) -> str:
+        """As reports name it: 'half' or 'full', and 'encoder-half' or 'encoder-full', which never compare with them."""
+        return f"{ENCODER}-{self.protocol}" if self.network == ENCODER else self.protocol
+
 
 @dataclass(frozen=True)
 class ExportSpec:

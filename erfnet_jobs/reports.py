@@ -128,7 +128,7 @@ class Evaluated:
 class ArtifactWritten:
     """A file for the user: an exported model ('mindir'), a picture ('overlay', 'triptych'), a table ('metrics').
 
-    `path` is absolute or relative to the attempt's folder.
+    Evaluations draw 'confusion', 'iou' and 'worst'. `path` is absolute or relative to the attempt's folder.
     """
 
     kind: ClassVar[str] = "artifact"

@@ -1,27 +1,31 @@
 """Evaluation: one confusion matrix and one mean loss over a split, for each checkpoint; one graph for all of them.
 
-All ranks measure together; rank 0 reads the checkpoints, reports and writes.
+All ranks measure together; rank 0 reads the checkpoints, reports, and writes metrics and pictures. Predictions are
+written by the rank that has them.
 """
 
 import logging
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from erfnet_jobs.ascend.environment import RankEnvironment
 from erfnet_jobs.erfnet.dataset import open_source
+from erfnet_jobs.erfnet.evaluation_pictures import Result, draw
 from erfnet_jobs.erfnet.exact_sums import sum_over_ranks
 from erfnet_jobs.erfnet.inference import engine_name, inference_network, use_weights
 from erfnet_jobs.erfnet.metrics_files import file_names, write_metrics
+from erfnet_jobs.erfnet.predictions import make_folder, save_prediction
 from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL
 from erfnet_jobs.erfnet.samples import Source
-from erfnet_jobs.erfnet.split_measure import Measured, SplitMeasure
+from erfnet_jobs.erfnet.split_measure import Keep, Measured, SplitMeasure
 from erfnet_jobs.erfnet.thinning import Thinning
 from erfnet_jobs.erfnet.world import broadcast
 from erfnet_jobs.errors import BadCheckpoint, UsageError
-from erfnet_jobs.jobs import ENCODER, EvalSpec
+from erfnet_jobs.jobs import EvalSpec
 from erfnet_jobs.plan import CheckpointFile, Plan
 from erfnet_jobs.reports import Evaluated, Phase, Progress, Report
 
@@ -29,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(plan: Plan, rank: RankEnvironment, write: Callable[[Report], None]) -> None:
-    """Measure every checkpoint of the plan, report each, and write its metrics beside the attempt's other files.
+    """Measure every checkpoint of the plan, report each, and write its metrics and pictures into the attempt's folder.
 
     All ranks call this together. Raises BadData, OSError, and, on rank 0, BadCheckpoint, which comes when all others
     have been measured and names those that could not be; where these are optional ones only, it does not come unless
@@ -48,6 +52,8 @@ class Evaluation:
         self.plan, self.spec, self.rank = plan, spec, rank
         self.leads = rank.rank == 0
         self.write = write if self.leads else _silent
+        self.names = file_names(plan.inputs)
+        self.folders = _prediction_folders(spec, self.names)
         self.write(Phase("read data"))
         self.source = open_source(Path(spec.data), spec.split, Path(plan.data_dir))
         self.network = inference_network(spec.network)
@@ -65,7 +71,7 @@ class Evaluation:
     def run(self) -> None:
         """All checkpoints."""
         inputs = self.plan.inputs
-        names = file_names(inputs)
+        results: list[Result] = []
         faults: list[tuple[CheckpointFile, BadCheckpoint]] = []
         for number, checkpoint in enumerate(inputs):
             self.write(Phase("evaluate", number, len(inputs)))
@@ -75,11 +81,14 @@ class Evaluation:
                 log.warning("left out: %s", error)
                 faults.append((checkpoint, error))
                 continue
+            result = Result(checkpoint, self.names[number], measured)
+            results.append(result)
             if self.leads:
                 evaluated = _evaluated(self.plan, self.spec, checkpoint, self.source, measured)
                 self.write(evaluated)
-                self.write(write_metrics(Path(self.plan.run_dir, names[number]), evaluated))
+                self.write(write_metrics(Path(self.plan.run_dir, result.name), evaluated))
         if self.leads:
+            draw(results, self.split, self.spec, Path(self.plan.run_dir), self.write)
             _check_measured(inputs, faults)
 
     def _measure(self, checkpoint: CheckpointFile, number: int) -> Measured:
@@ -93,10 +102,13 @@ class Evaluation:
             if thinning.is_due(always=done == images):
                 self.write(Progress(fraction=(before + done) / total, step=before + done, steps=total))
 
-        measured = self.split.measure(progress)
+        measured = self.split.measure(progress, self._keeper(number))
         if not math.isfinite(measured.mean_loss):
             raise BadCheckpoint(f"{checkpoint.path} cannot be measured: its loss is {measured.mean_loss}; name another")
         return measured
+
+    def _keeper(self, number: int) -> Keep | None:
+        return partial(save_prediction, self.folders[number]) if self.folders else None
 
     def _use(self, checkpoint: CheckpointFile) -> None:
         """Give all ranks the weights that rank 0 reads; one that went on alone would add to another's sums."""
@@ -109,6 +121,14 @@ class Evaluation:
         if sum_over_ranks(np.array([fault is not None], np.int64), self.rank.world_size)[0]:
             raise fault or BadCheckpoint(f"{checkpoint.path} cannot be used: the log of rank 0 says why")
         broadcast(list(self.network.get_parameters()), self.rank.world_size)
+
+
+def _prediction_folders(spec: EvalSpec, names: Sequence[str]) -> list[Path]:
+    """Where each checkpoint's predictions go, made; none where they are not wanted. Raises UsageError."""
+    if spec.save_predictions is None:
+        return []
+    root = Path(spec.save_predictions)
+    return [make_folder(root if len(names) == 1 else root / name) for name in names]
 
 
 def _check_measured(inputs: Sequence[CheckpointFile], faults: Sequence[tuple[CheckpointFile, BadCheckpoint]]) -> None:
@@ -124,7 +144,7 @@ def _evaluated(plan: Plan, spec: EvalSpec, checkpoint: CheckpointFile, source: S
         network=spec.network,
         dataset_hash=source.dataset_hash,
         split=spec.split,
-        protocol=protocol_name(spec),
+        protocol=spec.recorded_protocol,
         height=spec.size[0],
         width=spec.size[1],
         engine=engine_name(plan.device_target),
@@ -138,11 +158,6 @@ def _evaluated(plan: Plan, spec: EvalSpec, checkpoint: CheckpointFile, source: S
         iou_category=measured.scores.iou_category,
         checkpoint_id=checkpoint.id,
     )
-
-
-def protocol_name(spec: EvalSpec) -> str:
-    """The protocol as evaluations record it; that of the encoder alone is a name of its own, never compared with it."""
-    return f"{ENCODER}-{spec.protocol}" if spec.network == ENCODER else spec.protocol
 
 
 def _silent(report: Report) -> None:

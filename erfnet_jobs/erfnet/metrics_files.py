@@ -1,10 +1,13 @@
-"""The files that an evaluation leaves of each checkpoint: their names, and its metrics as text and as JSON."""
+"""The files that an evaluation leaves of each checkpoint: their names, metrics as text and as JSON, and pictures."""
 
+import io
 import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+
+from PIL import Image
 
 from erfnet_jobs.erfnet.metrics_text import metrics_text
 from erfnet_jobs.files import sha256_of, write_atomically
@@ -33,6 +36,14 @@ def write_metrics(base: Path, evaluated: Evaluated) -> ArtifactWritten:
     document = json.dumps(asdict(evaluated), indent=2).encode() + b"\n"
     write_atomically(base.with_name(f"{base.name}.metrics.json"), document)
     return artifact("metrics", path, evaluated.checkpoint_id)
+
+
+def write_picture(path: Path, kind: str, picture: Image.Image, checkpoint_id: int | None) -> ArtifactWritten:
+    """Write a picture in the format of its suffix (PNG or JPEG); gives its report."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG" if path.suffix == ".png" else "JPEG", optimize=True, quality=88, subsampling=0)
+    write_atomically(path, buffer.getvalue())
+    return artifact(kind, path, checkpoint_id)
 
 
 def artifact(kind: str, path: Path, checkpoint_id: int | None) -> ArtifactWritten:

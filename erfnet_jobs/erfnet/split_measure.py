@@ -6,7 +6,7 @@ matrix is the same on any number of ranks. Evaluations use this, and trainings a
 
 import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -69,7 +69,7 @@ class Measured:
 class _Batch:
     """Images and labels at the network's sizes, filled up with black and ignored ones; `samples` are the real ones."""
 
-    places: range
+    places: Sequence[int]
     samples: list[Sample]
     images: NDArray[np.float32]
     labels: NDArray[np.int32]
@@ -109,7 +109,7 @@ class SplitMeasure:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self.source, self.name, self.size, self.protocol = source, name, size, protocol
+        self.source, self.network, self.name, self.size, self.protocol = source, network, name, size, protocol
         self.rank, self.world_size = rank, world_size
         self.own = range(rank, len(source), world_size)
         self.batch_size = max(1, min(batch_size, len(self.own)))
@@ -132,7 +132,7 @@ class SplitMeasure:
                     progress(min(done * self.world_size, len(self.source)))
         return self._summed(tally)
 
-    def predict(self, places: range) -> Iterator[tuple[Sample, Pixels]]:
+    def predict(self, places: Sequence[int]) -> Iterator[tuple[Sample, Pixels]]:
         """Samples and predictions (uint8 h x w) of some images, by this rank alone."""
         self.step.set_train(False)
         with self._batches(places) as batches:
@@ -155,12 +155,12 @@ class SplitMeasure:
             )
         self._agreed = True
 
-    def _batches(self, places: range) -> AbstractContextManager[Iterator[_Batch]]:
+    def _batches(self, places: Sequence[int]) -> AbstractContextManager[Iterator[_Batch]]:
         return prefetch(
             self._load, [places[at : at + self.batch_size] for at in range(0, len(places), self.batch_size)]
         )
 
-    def _load(self, places: range) -> _Batch:
+    def _load(self, places: Sequence[int]) -> _Batch:
         scale = label_scale(self.name)
         samples = [self.source[place] for place in places]
         images = np.zeros((self.batch_size, 3, *self.size), np.float32)
