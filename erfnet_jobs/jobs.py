@@ -77,6 +77,10 @@ NETWORKS = (ERFNET, ENCODER)
 SPLITS = ("train", "val", "test")
 AUGMENTATIONS = ("flip", "translate", "crop", "blur")
 DEFAULT_AUGMENT = ("crop", "flip")
+# Where predictions and labels meet: at the network's size, or at the label's own.
+HALF = "half"
+FULL = "full"
+PROTOCOLS = (HALF, FULL)
 EXPORT_FORMATS = ("mindir",)
 STAGES = (1, 2, 3, 4)
 
@@ -230,9 +234,12 @@ class TrainSpec:
 
 @dataclass(frozen=True)
 class EvalSpec:
-    """Measure checkpoints on a split: loss and per-class IoU at `size` (height, width).
+    """Measure checkpoints on a split: loss and per-class IoU at `size` (height, width), on `cards` ranks.
 
-    `checkpoints` are references (id, path, JOB:best, JOB:last, JOB:all); `network` is 'erfnet' or 'encoder'.
+    `checkpoints` are references (id, path, JOB:best, JOB:last, JOB:all); `network` is 'erfnet' or 'encoder';
+    `batch_size` is images per rank. `protocol` says where predictions and labels meet: 'half' at the network's size,
+    'full' at the label's own. Predictions go as labelIds PNGs into `save_predictions` (None: nowhere); `worst` is how
+    many of the images with the lowest mean IoU are drawn.
     """
 
     kind: ClassVar[JobKind] = JobKind.EVAL
@@ -243,13 +250,28 @@ class EvalSpec:
     size: tuple[int, int] = REFERENCE_SIZE
     batch_size: int = 1
     cards: int = 1
+    protocol: str = HALF
+    save_predictions: str | None = None
+    worst: int = 8
 
     def __post_init__(self) -> None:
         _check_common(self.cards, self.size, self.batch_size)
-        _require(self.cards == 1, "cards", self.cards, "an evaluation runs on one device")
+        _require(self.protocol in PROTOCOLS, "protocol", self.protocol, f"give one of {', '.join(PROTOCOLS)}")
+        _require(
+            self.save_predictions is None or (isinstance(self.save_predictions, str) and self.save_predictions != ""),
+            "save predictions",
+            self.save_predictions,
+            "give a folder",
+        )
+        _require(_whole(self.worst, 0, 1000), "worst", self.worst, "give a number from 0 to 1000 (images to draw)")
         _require(bool(self.checkpoints), "checkpoint", self.checkpoints, "name at least one checkpoint")
         _require(self.split in SPLITS, "split", self.split, f"give one of {', '.join(SPLITS)}")
         _require(self.network in NETWORKS, "network", self.network, f"give one of {', '.join(NETWORKS)}")
+
+    @property
+    def recorded_protocol(self) -> str:
+        """As reports name it: 'half' or 'full', and 'encoder-half' or 'encoder-full', which never compare with them."""
+        return f"{ENCODER}-{self.protocol}" if self.network == ENCODER else self.protocol
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from erfnet_jobs.jobs import NETWORKS, SPLITS, EvalSpec, ExportSpec, InferSpec, Spec, TrainSpec
+from erfnet_jobs.jobs import NETWORKS, PROTOCOLS, SPLITS, EvalSpec, ExportSpec, InferSpec, Spec, TrainSpec
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
 
 WORDS = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=20)
@@ -37,6 +37,10 @@ EVAL_SPECS = st.builds(
     network=st.sampled_from(NETWORKS),
     size=SIZES,
     batch_size=st.integers(1, 1024),
+    cards=st.integers(1, 4096),
+    protocol=st.sampled_from(PROTOCOLS),
+    save_predictions=st.none() | WORDS,
+    worst=st.integers(0, 1000),
 )
 EXPORT_SPECS = st.builds(ExportSpec, checkpoint=WORDS, size=SIZES)
 INFER_SPECS = st.builds(

@@ -1,17 +1,18 @@
-"""A rank as the product runs it, with a small network in place of ERFNet: it compiles in a second."""
+"""A rank as the product runs it, with small networks in place of ERFNet: they compile in a second."""
 
 import os
 import sys
 
 
 def main() -> int:
+    """As `erfnet_jobs.erfnet.rank`."""
     from erfnet_jobs.ascend.lifeline import hold_lifeline
 
     hold_lifeline()
-    from erfnet_jobs.erfnet import rank, train
+    from erfnet_jobs.erfnet import inference, rank, train
     from tests.tiny import make_tiny
 
-    train.make_network = make_tiny
+    inference.make_network = train.make_network = make_tiny
     return rank.main(sys.argv[1:])
 
 

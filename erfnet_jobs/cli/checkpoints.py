@@ -2,6 +2,7 @@
 
 import click
 
+from erfnet_jobs.cli.measures import class_lines, means_text, where_text
 from erfnet_jobs.cli.output import Column, age, fields, file_size, print_json, table
 from erfnet_jobs.cli.session import Session
 
@@ -57,6 +58,5 @@ def show(session: Session, checkpoint: str, as_json: bool) -> None:
     pairs = [(name, value) for name, value in row.items() if name not in ("size", "evaluations")]
     lines = fields([*pairs, ("size", file_size(row["size"]))])
     for found in row["evaluations"]:
-        measured = f"{found['split']} at {found['height']}x{found['width']} ({found['images']} images)"
-        lines.append(f"mean IoU {found['mean_iou']:.4f} on {measured}, by job {found['job']}")
+        lines += ["", f"Measured on {where_text(found)}, by job {found['job']}", means_text(found), *class_lines(found)]
     click.echo("\n".join(lines))

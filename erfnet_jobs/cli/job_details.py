@@ -1,5 +1,6 @@
 """Everything about one job, for people: how it is, why it failed, what it left and what to do next."""
 
+from erfnet_jobs.cli.measures import means_text, where_text
 from erfnet_jobs.cli.output import (
     Column,
     Document,
@@ -133,8 +134,7 @@ def _checkpoint(row: Document) -> str:
 
 def _evaluation(row: Document) -> str:
     name = f"checkpoint {row['checkpoint']}" if row["checkpoint"] else row["path"]
-    measured = f"on {row['split']} at {row['height']}x{row['width']} ({row['images']} images)"
-    return f"mean IoU {row['mean_iou']:.4f}  loss {row['mean_loss']:.4f}  {name}, {row['protocol']}, {measured}"
+    return f"{name} on {where_text(row)}: {means_text(row)}"
 
 
 def _events(job: Document) -> list[str]:

@@ -36,10 +36,13 @@ _size = click.option("--size", type=SIZE, default=DEFAULT_SIZE, show_default=Tru
 _data = click.option("--data", required=True, metavar="D", help="Cityscapes-layout folder, or a MindRecord.")
 _split = click.option("--split", default="val", show_default=True, help="Split of the dataset: train, val or test.")
 
+_cards = click.option("--cards", type=int, default=None, help="Devices, one rank each.  [default: 1, or as --devices]")
+_devices = click.option("--devices", type=DEVICES, default=None, help="Exactly these devices, such as 0,1 or 0-3.")
+
 train_options = _together(
     _data,
-    click.option("--cards", type=int, default=None, help="Devices, one rank each.  [default: 1, or as --devices]"),
-    click.option("--devices", type=DEVICES, default=None, help="Exactly these devices, such as 0,1 or 0-3."),
+    _cards,
+    _devices,
     click.option("--stages", type=STAGES, default="1-4", show_default=True, help="Stages to train, such as 3-4."),
     click.option("--epochs", type=EPOCHS, default=DEFAULT_EPOCHS, show_default=True, help="Epochs of stages 1,2,3,4."),
     click.option("--batch-size", type=int, default=6, show_default=True, help="Images per rank."),
@@ -85,8 +88,18 @@ eval_options = _together(
     _data,
     _split,
     click.option("--encoder", is_flag=True, help="The checkpoint is of the encoder with its head (stages 1 and 2)."),
+    _cards,
+    _devices,
     _size,
-    click.option("--batch-size", type=int, default=1, show_default=True, help="Images per step."),
+    click.option("--batch-size", type=int, default=1, show_default=True, help="Images per step and rank."),
+    click.option(
+        "--protocol",
+        default="half",
+        show_default=True,
+        help="Compare at --size, labels resized (half), or at each label's own size, predictions resized (full).",
+    ),
+    click.option("--save-predictions", default=None, metavar="DIR", help="Predictions as labelIds PNGs, into DIR."),
+    click.option("--worst", type=int, default=8, show_default=True, help="Draw so many images of the lowest mean IoU."),
 )
 
 export_options = _together(
@@ -110,20 +123,25 @@ def train_spec(values: Mapping[str, Any]) -> "TrainSpec":
     """The TrainSpec of `train_options`' values; --devices alone says --cards too. Raises UsageError."""
     from erfnet_jobs.jobs import TrainSpec
 
-    cards, devices = values["cards"], values["devices"]
-    if cards is None:
-        cards = len(devices) if devices else 1
     names = ("data", "stages", "epochs", "batch_size", "lr", "size", "seed", "checkpoint", "keep")
     more = ("scale_lr", "augment", "from_scratch", "validate_every", "amp")
-    return TrainSpec(cards=cards, **{name: values[name] for name in (*names, *more)})
+    return TrainSpec(cards=_cards_of(values), **{name: values[name] for name in (*names, *more)})
+
+
+def _cards_of(values: Mapping[str, Any]) -> int:
+    cards, devices = values["cards"], values["devices"]
+    if cards is None:
+        return len(devices) if devices else 1
+    return int(cards)
 
 
 def eval_spec(values: Mapping[str, Any]) -> "EvalSpec":
-    """The EvalSpec of `eval_options`' values. Raises UsageError."""
+    """The EvalSpec of `eval_options`' values; --devices alone says --cards too. Raises UsageError."""
     from erfnet_jobs.jobs import ENCODER, ERFNET, EvalSpec
 
-    names = ("checkpoints", "data", "split", "size", "batch_size")
-    return EvalSpec(network=ENCODER if values["encoder"] else ERFNET, **{name: values[name] for name in names})
+    names = ("checkpoints", "data", "split", "size", "batch_size", "protocol", "save_predictions", "worst")
+    network = ENCODER if values["encoder"] else ERFNET
+    return EvalSpec(network=network, cards=_cards_of(values), **{name: values[name] for name in names})
 
 
 def _named_checkpoint(values: Mapping[str, Any], found_best: str | None) -> str:

@@ -67,7 +67,7 @@ def train(ctx: click.Context, /, then: str, no_eval: bool, **values: Any) -> Non
 @request_options
 @click.pass_context
 def evaluate(ctx: click.Context, /, **values: Any) -> None:
-    """Measure checkpoints: loss and IoU of each class."""
+    """Measure checkpoints: loss and IoU of each class and category."""
     _submit(ctx, eval_spec(values), values)
 
 
@@ -196,7 +196,7 @@ def _lr(stage: Document) -> str:
 
 
 def _settings(spec: Document) -> list[str]:
-    names = ("checkpoints", "checkpoint", "data", "images", "split", "network", "limit")
+    names = ("checkpoints", "checkpoint", "data", "images", "split", "network", "protocol", "limit")
     shown = [(name, spec[name]) for name in names if spec.get(name) is not None]
     texts = [
         f"{name} {','.join(map(str, value)) if isinstance(value, list | tuple) else value}" for name, value in shown

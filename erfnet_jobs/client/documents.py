@@ -153,7 +153,7 @@ def artifact_document(artifact: Artifact) -> Document:
 
 
 def evaluation_document(evaluation: Evaluation) -> Document:
-    """Metrics of one checkpoint on one dataset; `iou_class` has 19 entries in trainId order."""
+    """Metrics of one checkpoint on one dataset; `iou_class` has 19 entries in trainId order, `iou_category` 7."""
     return {
         "evaluation": evaluation.id,
         "checkpoint": evaluation.checkpoint_id,
@@ -229,7 +229,15 @@ def details_document(details: JobDetails) -> Document:
 def _best_row(metric: str, row: BestRow) -> Document:
     evaluation = evaluation_document(row.evaluation)
     places = ("dataset_hash", "split", "protocol", "height", "width", "engine", "images")
-    measures = ("mean_iou", "mean_iou_19", "pixel_accuracy", "mean_loss", "iou_class")
+    measures = (
+        "mean_iou",
+        "mean_iou_19",
+        "pixel_accuracy",
+        "mean_loss",
+        "iou_class",
+        "mean_iou_category",
+        "iou_category",
+    )
     return {
         "checkpoint": row.checkpoint,
         "path": row.path,

@@ -57,7 +57,9 @@ def with_checked_paths(spec: Spec) -> Spec:
             return replace(spec, data=_existing(spec.data, BadData, "dataset"), checkpoint=checkpoint)
         case EvalSpec():
             checkpoints = tuple(_checkpoint(entry) for entry in spec.checkpoints)
-            return replace(spec, data=_existing(spec.data, BadData, "dataset"), checkpoints=checkpoints)
+            output = None if spec.save_predictions is None else str(Path(spec.save_predictions).expanduser().absolute())
+            data = _existing(spec.data, BadData, "dataset")
+            return replace(spec, data=data, checkpoints=checkpoints, save_predictions=output)
         case ExportSpec():
             return replace(spec, checkpoint=_checkpoint(spec.checkpoint))
         case InferSpec():

@@ -32,7 +32,7 @@ JOB_KEYS = {
     ),
     *("cancel_requested", "progress", "phase", "stage", "epoch", "epochs", "step", "steps", "loss", "mean_iou", "spec"),
     *("images_per_second", "eta_seconds", "created_at", "started_at", "ended_at", "not_before"),
-    *("wanted_host", "wanted_devices"),
+    *("wanted_host", "wanted_devices", "lr"),
 }
 MORE_KEYS = {
     *("needs", "needed_by", "attempts", "events", "checkpoints", "evaluations", "artifacts", "first_failure", "logs")
@@ -53,6 +53,7 @@ BEST_KEYS = {
     ),
     *("dataset_hash", "split", "protocol", "height", "width", "engine", "images"),
     *("mean_iou", "mean_iou_19", "pixel_accuracy", "mean_loss", "iou_class"),
+    *("mean_iou_category", "iou_category"),
 }
 
 
@@ -103,7 +104,7 @@ def run_a_while(shell: Shell, job: int, tmp_path: Path) -> None:
                 checkpoint_path="/c.ckpt",
                 dataset_hash="d" * 64,
                 split="val",
-                protocol="erfnet",
+                protocol="half",
                 height=64,
                 width=128,
                 engine="mindspore-cpu",

@@ -45,8 +45,16 @@ def test_all_of_train() -> None:
 
 
 def test_all_of_eval() -> None:
-    given = "--checkpoint E --split test --encoder --size 64x128 --batch-size 2"
-    assert spec_of(EvalSpec, *given.split()) == EvalSpec(("C", "E"), "D", "test", "encoder", (64, 128), 2)
+    given = "--checkpoint E --split test --encoder --size 64x128 --batch-size 2 --devices 0,3 --protocol full"
+    assert spec_of(EvalSpec, *given.split(), "--save-predictions", "P", "--worst", "0") == EvalSpec(
+        ("C", "E"), "D", "test", "encoder", (64, 128), 2, 2, "full", "P", 0
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--protocol", "quarter"], ["--worst", "-1"], ["--save-predictions", ""]])
+def test_the_evaluation_refuses(arguments: list[str]) -> None:
+    with pytest.raises(UsageError):
+        spec_of(EvalSpec, *arguments)
 
 
 def test_all_of_infer() -> None:
