@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 import mindspore
 import numpy as np
@@ -18,22 +17,19 @@ from erfnet_jobs.erfnet.batches import BatchPlan
 from erfnet_jobs.erfnet.checkpoints import Position
 from erfnet_jobs.erfnet.feeding import Feed, make_feed
 from erfnet_jobs.erfnet.initialise import initialise
-from erfnet_jobs.erfnet.labels import IGNORE
 from erfnet_jobs.erfnet.loss import check_finite, check_weights_finite
 from erfnet_jobs.erfnet.manifest import Entry, Manifest, check_hash
-from erfnet_jobs.erfnet.mindrecord import ensure_mindrecord, training_rows
 from erfnet_jobs.erfnet.model import make_network
 from erfnet_jobs.erfnet.origin import Origin, adopt_resumed, origin_of, resumed_position
 from erfnet_jobs.erfnet.precision import amp_level, loss_scale
-from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL, StepDone, TrainingProgress
-from erfnet_jobs.erfnet.record_rows import Rows
+from erfnet_jobs.erfnet.progress import StepDone, TrainingProgress
 from erfnet_jobs.erfnet.schedule import steps_per_epoch
 from erfnet_jobs.erfnet.stages import StageRun, stage_runs, total_epochs
 from erfnet_jobs.erfnet.step_inputs import epoch_lr, step_inputs
-from erfnet_jobs.erfnet.thinning import Thinning
 from erfnet_jobs.erfnet.train_step import TrainStep
+from erfnet_jobs.erfnet.training_data import rows_to_train_on
+from erfnet_jobs.erfnet.validation import Validation, validates, validations_left
 from erfnet_jobs.erfnet.world import broadcast
-from erfnet_jobs.errors import BadData
 from erfnet_jobs.jobs import TrainSpec
 from erfnet_jobs.plan import Plan
 from erfnet_jobs.reports import CheckpointRemoved, CheckpointWritten, Phase, Report
@@ -56,6 +52,7 @@ class _Network:
     name: str
     step: TrainStep
     feed: Feed
+    validation: Validation | None
     compiled: bool = False
 
 
@@ -76,23 +73,23 @@ class Training:
         if self.manifest:
             # First of all: building the data may take an hour, and what is damaged now ends the attempt.
             adopt_resumed(self.plan, self.manifest)
-        self.rows = self._rows()
+        self.rows = rows_to_train_on(self.spec, self.plan, self.write)
         if self.manifest:
             self.manifest.dataset_hash = self.rows.dataset_hash
         self.steps = steps_per_epoch(len(self.rows), self.spec.batch_size, self.rank.world_size)
         self._say_what_is_trained(len(self.rows))
-        tell = self.write if self.leads else _silent
-        self.progress = TrainingProgress(tell, self.runs, stage_runs(self.spec), self.steps, self.spec.global_batch)
+        self.validates = validates(self.spec, self.rank.world_size)
+        self.tell = self.write if self.leads else _silent
+        self.progress = TrainingProgress(
+            self.tell,
+            self.runs,
+            stage_runs(self.spec),
+            self.steps,
+            self.spec.global_batch,
+            validations=validations_left(self.spec, self.runs) if self.validates else 0,
+        )
         for name, runs in groupby(self.runs, key=lambda run: run.stage.network):
             self._train_network(name, tuple(runs))
-
-    def _rows(self) -> Rows:
-        report = _build_reporter(self.write)
-        data, cache = Path(self.spec.data), Path(self.plan.data_dir)
-        record = ensure_mindrecord(data, "train", cache, self.plan.threads, report)
-        if record.meta and not any(record.meta.pixels[:IGNORE]):
-            raise BadData(f"{data}: all pixels of all labels to train on are ignored; check how they were made")
-        return training_rows(record)
 
     def _say_what_is_trained(self, images: int) -> None:
         log.info(
@@ -127,7 +124,8 @@ class Training:
         step.set_train(True)
         with closing(step_inputs(self._batch_plan(runs[0]), self.spec, runs)) as inputs:
             feed = make_feed(self.plan.device_target, step, inputs, total_epochs(runs) * self.steps)
-            network = _Network(name, step, feed)
+            validation = Validation(self.spec, name, cell, self.rank) if self.validates else None
+            network = _Network(name, step, feed, validation)
             for run in runs:
                 self._start_from(run, network)
                 for epoch in range(run.done, run.epochs):
@@ -161,8 +159,20 @@ class Training:
             losses += self._take(run, network, (epoch + 1, len(losses), lr))
         done = StepDone(epoch + 1, self.steps, losses[-1], lr, None)
         self.progress.epoch(run, done, float(np.mean(losses)))
+        name = run.stage.checkpoint_name(epoch + 1, self.steps)
         if self.manifest:
             self._save(run, network, (epoch + 1, self.steps, lr), self.manifest)
+        if network.validation and network.validation.is_due(epoch + 1, run.epochs):
+            self._validate(run, network.validation, epoch + 1, name)
+        if self.manifest:
+            self._prune(run, self.manifest)
+
+    def _validate(self, run: StageRun, validation: Validation, epoch: int, name: str) -> None:
+        began = time.monotonic()
+        measured = validation(run.stage.number, epoch, epoch * self.steps, self.tell)
+        self.progress.validated(time.monotonic() - began)
+        if self.manifest:
+            self.manifest.measured(name, measured.scores.mean_iou)
 
     def _take(self, run: StageRun, network: _Network, place: tuple[int, int, float]) -> list[float]:
         """A chunk of steps after the `done` ones of an epoch; `place` is the epoch (from 1), `done`, and the rate."""
@@ -194,7 +204,9 @@ class Training:
                 stage.network, stage.number, epoch, self.steps, path=path, sha256=written.sha256, size=written.size
             )
         )
-        for removed in manifest.prune(stage.number, self.spec.keep):
+
+    def _prune(self, run: StageRun, manifest: Manifest) -> None:
+        for removed in manifest.prune(run.stage.number, self.spec.keep):
             if not removed.adopted:
                 self.write(CheckpointRemoved(f"{manifest.folder.name}/{removed.file}"))
 
@@ -209,18 +221,6 @@ def _load(origin: Origin, network: _Network) -> None:
         checkpoints.load_encoder(checkpoint, parameters)
     if origin.continues:
         checkpoints.load_adam(checkpoint, network.step.adam.state)
-
-
-def _build_reporter(write: Callable[[Report], None]) -> Callable[[int, int], None]:
-    began = time.monotonic()
-    thinning = Thinning(PROGRESS_INTERVAL)
-
-    def report(done: int, total: int) -> None:
-        if thinning.is_due(always=done == total):
-            eta = (time.monotonic() - began) / done * (total - done) if done else None
-            write(Phase("build data", done, total, eta))
-
-    return report
 
 
 def _silent(report: Report) -> None:

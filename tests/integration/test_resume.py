@@ -32,9 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def plan_of(data: Path, run_dir: Path, attempt: int = 1, resume: CheckpointFile | None = None) -> Plan:
-    spec = TrainSpec(
-        data=str(data), cards=2, epochs=(2, 1, 2, 2), batch_size=2, size=(64, 64), lr=1e-3, keep=9, validate_every=0
-    )
+    spec = TrainSpec(data=str(data), cards=2, epochs=(2, 1, 2, 2), batch_size=2, size=(64, 64), lr=1e-3, keep=9)
     places = tuple(RankPlace(rank, HERE, rank, rank) for rank in (0, 1))
     folder = run_dir / str(attempt)
     folder.mkdir(parents=True)
