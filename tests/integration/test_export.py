@@ -38,7 +38,7 @@ class Small(nn.Cell):
     def __init__(self, whole):
         super().__init__()
         self.down = Downsampler(inputs=3, outputs=8)
-        self.block = FactorizedResidual(channels=8, dropout=0.3, dilation=2)
+        self.block = FactorizedResidual(channels=8, dilation=2)
         self.up = Upsampler(inputs=8, outputs=8) if whole else None
         self.head = nn.Conv2d(in_channels=8, out_channels=OUTPUTS, kernel_size=1, pad_mode="valid", has_bias=True)
 
@@ -49,7 +49,7 @@ class Small(nn.Cell):
         return self.head(y)
 
 
-def make_small(name, dropout=True):
+def make_small(name):
     return Small(whole=name == ERFNET)
 
 
