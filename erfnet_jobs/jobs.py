@@ -81,7 +81,12 @@ DEFAULT_AUGMENT = ("crop", "flip")
 HALF = "half"
 FULL = "full"
 PROTOCOLS = (HALF, FULL)
-EXPORT_FORMATS = ("mindir",)
+MINDIR = "mindir"
+ONNX = "onnx"
+EXPORT_FORMATS = (MINDIR, ONNX)
+LOGITS = "logits"
+ARGMAX = "argmax"
+HEADS = (LOGITS, ARGMAX)
 STAGES = (1, 2, 3, 4)
 
 # How the first learning rate follows the number of cards.
@@ -276,23 +281,31 @@ class EvalSpec:
 
 @dataclass(frozen=True)
 class ExportSpec:
-    """Write a checkpoint's network as a file for inference, for input 1 x 3 x height x width."""
+    """Write a checkpoint's network as files for inference, for input `batch` x 3 x height x width.
+
+    `formats` are the kinds of file; `head` says what comes out: 'logits', or with 'argmax' the train ids.
+    """
 
     kind: ClassVar[JobKind] = JobKind.EXPORT
     checkpoint: str
-    formats: tuple[str, ...] = EXPORT_FORMATS
+    formats: tuple[str, ...] = (MINDIR,)
     size: tuple[int, int] = REFERENCE_SIZE
     cards: int = 1
+    batch: int = 1
+    head: str = LOGITS
 
     def __post_init__(self) -> None:
         _check_common(self.cards, self.size, 1)
+        _require(_whole(self.batch, 1, 1024), "batch", self.batch, "give a number from 1 to 1024 (images at a time)")
+        _require(self.head in HEADS, "head", self.head, f"give one of {', '.join(HEADS)}")
         _require(self.cards == 1, "cards", self.cards, "an export runs on one device")
         _require(
             bool(self.formats) and set(self.formats) <= set(EXPORT_FORMATS),
             "format",
-            self.formats,
-            f"give some of {', '.join(EXPORT_FORMATS)}",
+            ",".join(self.formats),
+            f"give {', '.join(EXPORT_FORMATS)}, or several with commas between them",
         )
+        _require(len(set(self.formats)) == len(self.formats), "format", ",".join(self.formats), "give each format once")
 
 
 @dataclass(frozen=True)
@@ -301,7 +314,7 @@ class InferSpec:
 
     `images` is a folder of pictures or a Cityscapes-layout dataset (then `split` chooses, and input, ground truth and
     prediction stand side by side); `limit` ends after that many pictures; `output` (None: the run's folder) is where
-    the pictures go.
+    the pictures go; into `logits` (None: nowhere) go the network's logits, a NAME.npy for each picture.
     """
 
     kind: ClassVar[JobKind] = JobKind.INFER
@@ -312,6 +325,7 @@ class InferSpec:
     limit: int | None = None
     output: str | None = None
     cards: int = 1
+    logits: str | None = None
 
     def __post_init__(self) -> None:
         _check_common(self.cards, self.size, 1)

@@ -127,9 +127,10 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class ArtifactWritten:
-    """A file for the user: an exported model ('mindir'), a picture ('overlay', 'triptych'), a table ('metrics').
+    """A file for the user: an exported model ('mindir', 'onnx'), a picture ('overlay'), a table ('metrics').
 
-    Evaluations draw 'confusion', 'iou' and 'worst'. `path` is absolute or relative to the attempt's folder.
+    Evaluations draw 'confusion', 'iou' and 'worst'. `path` is absolute or relative to the attempt's folder;
+    `difference` is how far an exported model is from the network, as a share of the largest logit.
     """
 
     kind: ClassVar[str] = "artifact"
@@ -138,6 +139,7 @@ class ArtifactWritten:
     sha256: str
     size: int
     checkpoint_id: int | None = None
+    difference: float | None = None
 
 
 @dataclass(frozen=True)

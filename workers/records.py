@@ -232,6 +232,7 @@ class Records:
                 path=self._path(report.path),
                 sha256=report.sha256,
                 size=report.size,
+                difference=_finite(report.difference),
                 created_at=now(session),
             )
         )

@@ -4,6 +4,7 @@ from erfnet_jobs.cli.measures import means_text, where_text
 from erfnet_jobs.cli.output import (
     Column,
     Document,
+    difference_text,
     duration,
     fields,
     number,
@@ -119,7 +120,7 @@ def _results(job: Document) -> list[str]:
     for title, rows, text in (
         ("Checkpoints", [row for row in job["checkpoints"] if not row["removed_at"]], _checkpoint),
         ("Evaluations", job["evaluations"], _evaluation),
-        ("Files", job["artifacts"], lambda row: f"{row['format']:<10}  {row['path']}"),
+        ("Files", job["artifacts"], _file),
     ):
         if rows:
             lines += ["", title, *_indented([text(row) for row in rows[:SHOWN_ROWS]])]
@@ -135,6 +136,10 @@ def _checkpoint(row: Document) -> str:
 def _evaluation(row: Document) -> str:
     name = f"checkpoint {row['checkpoint']}" if row["checkpoint"] else row["path"]
     return f"{name} on {where_text(row)}: {means_text(row)}"
+
+
+def _file(row: Document) -> str:
+    return f"{row['format']:<10}  {row['path']}{difference_text(row['difference'])}"
 
 
 def _events(job: Document) -> list[str]:

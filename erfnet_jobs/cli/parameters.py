@@ -62,7 +62,7 @@ class EpochsType(Numbers):
 
 
 class NamesType(Names):
-    """Names with commas between them; 'none' for none."""
+    """Names with commas between them, such as mindir,onnx; 'none' for none."""
 
     name = "a,b"
 
@@ -79,7 +79,7 @@ class NamesType(Names):
 
 
 SIZE = SizeType()
-AUGMENT = NamesType()
+AUGMENT = FORMATS = NamesType()
 STAGES = RangeType("stages", "a range within 1-4, such as 1-4 or 3-4")
 DEVICES = RangeType("devices", "device ids such as 0,1 or 0-3")
 EPOCHS = EpochsType()

@@ -56,7 +56,7 @@ def evaluate(session: "Session", /, as_json: bool, **values: Any) -> None:
 @_json
 @click.pass_obj
 def export(session: "Session", /, as_json: bool, **values: Any) -> None:
-    """Write a checkpoint's network as ERFNet.mindir."""
+    """Write a checkpoint's network as ERFNet.mindir, ERFNet.onnx or both, each compared with the network."""
     _run(session, export_spec(values), as_json)
 
 
@@ -139,7 +139,7 @@ def _print_results(plan: "Plan", course: "Course") -> None:
     from pathlib import Path
 
     from erfnet_jobs.cli.measures import evaluation_lines
-    from erfnet_jobs.cli.output import file_size
+    from erfnet_jobs.cli.output import difference_text, file_size
     from erfnet_jobs.jobs import EvalSpec
 
     for checkpoint in course.checkpoints.values():
@@ -147,7 +147,8 @@ def _print_results(plan: "Plan", course: "Course") -> None:
     for evaluation in course.evaluations:
         click.echo("\n".join(evaluation_lines(asdict(evaluation))))
     for artifact in course.artifacts:
-        click.echo(f"{artifact.format:<10}  {Path(plan.run_dir, artifact.path)}  {file_size(artifact.size)}")
+        told = difference_text(artifact.difference)
+        click.echo(f"{artifact.format:<10}  {Path(plan.run_dir, artifact.path)}  {file_size(artifact.size)}{told}")
     if isinstance(plan.spec, EvalSpec) and plan.spec.save_predictions:
         click.echo(f"predictions {plan.spec.save_predictions}")
     click.echo(f"done: everything is in {plan.run_dir}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from erfnet_jobs.cli.parameters import AUGMENT, DEVICES, EPOCHS, SIZE, STAGES
+from erfnet_jobs.cli.parameters import AUGMENT, DEVICES, EPOCHS, FORMATS, SIZE, STAGES
 
 if TYPE_CHECKING:
     from erfnet_jobs.jobs import EvalSpec, ExportSpec, InferSpec, TrainSpec
@@ -105,7 +105,12 @@ eval_options = _together(
 export_options = _together(
     click.option("--checkpoint", default=None, metavar="C", help="The weights to export."),
     click.option("--best", default=None, metavar="METRIC", help="Or the best checkpoint by a metric, as `best` tells."),
+    click.option(
+        "--format", "formats", type=FORMATS, default="mindir", show_default=True, help="Files to write: mindir,onnx."
+    ),
     _size,
+    click.option("--batch", type=int, default=1, show_default=True, help="Images that go in at a time."),
+    click.option("--head", default="logits", show_default=True, help="What comes out: logits, or argmax: train ids."),
 )
 
 infer_options = _together(
@@ -116,6 +121,7 @@ infer_options = _together(
     _size,
     click.option("--limit", type=int, default=None, help="End after this many pictures."),
     click.option("--output", default=None, metavar="DIR", help="Where the pictures go.  [default: the run's folder]"),
+    click.option("--logits", default=None, metavar="DIR", help="Write the network's logits there too, as NAME.npy."),
 )
 
 
@@ -159,12 +165,13 @@ def export_spec(values: Mapping[str, Any], found_best: str | None = None) -> "Ex
     """The ExportSpec of `export_options`' values; `found_best` is what --best led to. Raises UsageError."""
     from erfnet_jobs.jobs import ExportSpec
 
-    return ExportSpec(checkpoint=_named_checkpoint(values, found_best), size=values["size"])
+    names = ("formats", "size", "batch", "head")
+    return ExportSpec(checkpoint=_named_checkpoint(values, found_best), **{name: values[name] for name in names})
 
 
 def infer_spec(values: Mapping[str, Any], found_best: str | None = None) -> "InferSpec":
     """The InferSpec of `infer_options`' values; `found_best` is what --best led to. Raises UsageError."""
     from erfnet_jobs.jobs import InferSpec
 
-    names = ("images", "split", "size", "limit", "output")
+    names = ("images", "split", "size", "limit", "output", "logits")
     return InferSpec(checkpoint=_named_checkpoint(values, found_best), **{name: values[name] for name in names})

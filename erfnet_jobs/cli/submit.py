@@ -76,7 +76,7 @@ def evaluate(ctx: click.Context, /, **values: Any) -> None:
 @request_options
 @click.pass_context
 def export(ctx: click.Context, /, **values: Any) -> None:
-    """Write a checkpoint's network as ERFNet.mindir."""
+    """Write a checkpoint's network as ERFNet.mindir, ERFNet.onnx or both, each compared with the network."""
     _submit(ctx, export_spec(values, _found_best(ctx, values)), values)
 
 

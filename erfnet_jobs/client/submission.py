@@ -128,9 +128,9 @@ def with_absolute_paths(spec: Spec) -> Spec:
         start = None if spec.checkpoint is None else _absolute_checkpoint(spec.checkpoint)
         return replace(spec, data=_absolute(spec.data), checkpoint=start)
     if isinstance(spec, InferSpec):
-        output = None if spec.output is None else _absolute(spec.output)
+        output, logits = (None if path is None else _absolute(path) for path in (spec.output, spec.logits))
         checkpoint = _absolute_checkpoint(spec.checkpoint)
-        return replace(spec, images=_absolute(spec.images), checkpoint=checkpoint, output=output)
+        return replace(spec, images=_absolute(spec.images), checkpoint=checkpoint, output=output, logits=logits)
     return replace(spec, checkpoint=_absolute_checkpoint(spec.checkpoint))
 
 

@@ -63,9 +63,11 @@ def with_checked_paths(spec: Spec) -> Spec:
         case ExportSpec():
             return replace(spec, checkpoint=_checkpoint(spec.checkpoint))
         case InferSpec():
-            output = None if spec.output is None else str(Path(spec.output).expanduser().absolute())
+            output, logits = (
+                None if path is None else str(Path(path).expanduser().absolute()) for path in (spec.output, spec.logits)
+            )
             images = _existing(spec.images, BadData, "images")
-            return replace(spec, checkpoint=_checkpoint(spec.checkpoint), images=images, output=output)
+            return replace(spec, checkpoint=_checkpoint(spec.checkpoint), images=images, output=output, logits=logits)
 
 
 def inputs_of(spec: Spec) -> tuple[CheckpointFile, ...]:

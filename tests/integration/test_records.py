@@ -86,7 +86,9 @@ def test_each_report_becomes_its_row_once(setting: Setting, registry: Registry) 
     setting.write(Hello(0, 2, "a", 0, 1), Phase("build data", 3, 10), MetricReport(1, 1, 1, {"loss": 2.0, "lr": 0.1}))
     setting.write(Hello(1, 2, "a", 1, 2), rank=1)
     assert setting.store() == {0, 1}
-    setting.write(written, Progress(0.25, 2, 8, 1, 1, 3, 1.5, 10.0, 60.0), ArtifactWritten("table", "t.txt", HASH, 3))
+    setting.write(
+        written, Progress(0.25, 2, 8, 1, 1, 3, 1.5, 10.0, 60.0), ArtifactWritten("onnx", "t.onnx", HASH, 3, None, 2e-7)
+    )
     setting.write(MetricReport(1, 1, 2, {"loss": 1.5}), evaluated(0.3, None))
     assert setting.store() == set()
     assert setting.store() == set()
@@ -109,7 +111,8 @@ def test_each_report_becomes_its_row_once(setting: Setting, registry: Registry) 
         ]
         (checkpoint,) = session.scalars(select(Checkpoint)).all()
         assert (checkpoint.path, checkpoint.attempt) == (f"{setting.plan.run_dir}/{path}", 1)
-        assert len(session.scalars(select(Artifact)).all()) == 1
+        artifact = session.scalars(select(Artifact)).one()
+        assert (artifact.format, artifact.size, artifact.difference) == ("onnx", 3, 2e-7)
         measured = evaluation_document(session.scalars(select(Evaluation)).one())
         assert (measured["mean_iou_category"], measured["iou_category"]) == (0.7, [None, 0.6])
         assert (measured["mean_iou"], measured["iou_class"], measured["protocol"]) == (0.3, [0.5, None], "half")
