@@ -37,8 +37,8 @@ def _summary(job: Document) -> list[str]:
         ("progress", f"{percent(job['progress'])}" + (f", {job['phase']}" if job["phase"] else "")),
         ("stage", f"{job['stage']}, epoch {epoch}, step {job['step']} of {job['steps']}" if job["stage"] else None),
         ("loss", None if job["loss"] is None else number(job["loss"], 4)),
-        ("batch", _batch(job["training"])),
-        ("learning rate", _learning_rate(job["training"])),
+        ("batch", batch_text(job["training"])),
+        ("learning rate", learning_rate_text(job["training"])),
         ("mean IoU", None if job["mean_iou"] is None else number(job["mean_iou"], 4)),
         ("speed", f"{job['images_per_second']:.1f} images/s" if job["images_per_second"] else None),
         ("ETA", duration(job["eta_seconds"]) if job["eta_seconds"] else None),
@@ -54,7 +54,8 @@ def _summary(job: Document) -> list[str]:
     return [title, *_indented(fields(pairs, screen_width() - 2))]
 
 
-def _batch(training: Document | None) -> str | None:
+def batch_text(training: Document | None) -> str | None:
+    """The global batch, and the steps of an epoch where they are known; None for what is no training."""
     if training is None:
         return None
     cards = f"{training['cards']} card{'s' if training['cards'] > 1 else ''}"
@@ -62,7 +63,8 @@ def _batch(training: Document | None) -> str | None:
     return f"{training['global_batch']} images ({cards} of {training['batch_size']}){steps}"
 
 
-def _learning_rate(training: Document | None) -> str | None:
+def learning_rate_text(training: Document | None) -> str | None:
+    """The learning rate now and at first, and how it follows the cards; None for what is no training."""
     if training is None:
         return None
     now = "" if training["lr"] is None else f"{training['lr']:.4g} now, "

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from erfnet_jobs.cli.job_details import batch_text, learning_rate_text
 from erfnet_jobs.cli.output import Document, print_json, warn
 from erfnet_jobs.cli.session import Session
 from erfnet_jobs.cli.spec_options import (
@@ -172,6 +173,10 @@ def plan_lines(plan: Document) -> list[str]:
     for job in plan["jobs"]:
         cards = f"{job['cards']} card{'s' if job['cards'] > 1 else ''}"
         lines.append(f"  {job['kind']} on {cards}{_where(job)}")
+        if job["training"]:
+            lines.append(
+                f"    batch {batch_text(job['training'])}, learning rate {learning_rate_text(job['training'])}"
+            )
         lines += [
             f"    stage {stage['stage']}: {stage['epochs']} epochs, {_lr(stage)}" for stage in job.get("stages", ())
         ]

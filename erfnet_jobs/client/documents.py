@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from erfnet_jobs.jobs import TrainSpec, spec_from_json
+from erfnet_jobs.jobs import Spec, TrainSpec, spec_from_json
 from erfnet_jobs.registry.evaluations import BestResult, BestRow
 from erfnet_jobs.registry.hosts import HostSummary
 from erfnet_jobs.registry.metrics import Value
@@ -191,17 +191,19 @@ def tail_document(tail: LogTail) -> Document:
     }
 
 
-def training_document(job: Job) -> Document | None:
-    """How a training steps: batch over all cards, and learning rates; None for other kinds of job."""
-    spec = spec_from_json(job.spec)
+def training_document(spec: Spec, steps: int | None = None, lr: float | None = None) -> Document | None:
+    """How a training steps: batch over all cards, and learning rates; None for other kinds of job.
+
+    `steps` of an epoch and `lr` are those that it has now, where it runs.
+    """
     if not isinstance(spec, TrainSpec):
         return None
     return {
         "cards": spec.cards,
         "batch_size": spec.batch_size,
         "global_batch": spec.global_batch,
-        "steps_per_epoch": job.steps,
-        "lr": job.lr,
+        "steps_per_epoch": steps,
+        "lr": lr,
         "first_lr": spec.first_lr,
         "base_lr": spec.base_lr,
         "scale_lr": spec.lr_scaling,
@@ -213,7 +215,7 @@ def details_document(details: JobDetails) -> Document:
     failure = details.first_failure
     return {
         **job_document(details.job),
-        "training": training_document(details.job),
+        "training": training_document(spec_from_json(details.job.spec), details.job.steps, details.job.lr),
         "needs": list(details.needs),
         "needed_by": list(details.needed_by),
         "attempts": [attempt_document(attempt, details.placements) for attempt in details.attempts],

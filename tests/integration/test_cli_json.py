@@ -35,7 +35,8 @@ JOB_KEYS = {
     *("wanted_host", "wanted_devices", "lr"),
 }
 MORE_KEYS = {
-    *("needs", "needed_by", "attempts", "events", "checkpoints", "evaluations", "artifacts", "first_failure", "logs")
+    "training",
+    *("needs", "needed_by", "attempts", "events", "checkpoints", "evaluations", "artifacts", "first_failure", "logs"),
 }
 BEST_KEYS = {
     *(
@@ -179,7 +180,8 @@ def test_a_dry_run_does_nothing(shell: Shell, data: Path) -> None:
     plan = shell("submit", "train", "--data", data, "--cards", "2", "--then", "export", "--dry-run", "--json").json
     assert plan.keys() == {"jobs", "hosts"}
     assert [job["kind"] for job in plan["jobs"]] == ["train", "eval", "export"]
-    assert plan["jobs"][0]["stages"][0] == {"stage": 1, "epochs": 65, "lr": 0.001}
+    assert plan["jobs"][0]["stages"][0] == {"stage": 1, "epochs": 65, "lr": pytest.approx(5e-4 * 2**0.5)}
+    assert plan["jobs"][0]["training"]["global_batch"] == 12
     assert plan["hosts"] == [{"name": "h1", "usable": 2, "free": 2, "up": True}]
     assert shell.count_jobs() == 0
     text = shell("submit", "train", "--data", data, "--dry-run").out
