@@ -75,6 +75,10 @@ ENCODER = "encoder"
 NETWORKS = (ERFNET, ENCODER)
 SPLITS = ("train", "val", "test")
 AUGMENTATIONS = ("flip", "translate", "crop", "blur")
+# How a MindRecord stores frames: PNGs without compression, for speed, or each file as it was found.
+RAW = "raw"
+FOUND = "found"
+STORES = (RAW, FOUND)
 EXPORT_FORMATS = ("mindir",)
 STAGES = (1, 2, 3, 4)
 

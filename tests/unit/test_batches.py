@@ -18,8 +18,8 @@ def pixels(chance, values, shape):
     return chance.integers(0, values, shape, np.uint8)
 
 
-def batches(samples, rank=0, ranks=1, batch_size=2, steps=2, done=0, scale=1, augment=AUGMENTATIONS):
-    plan = BatchPlan(samples, (64, 64), scale, batch_size, steps, 3, rank, ranks, augment)
+def batches(samples, rank=0, ranks=1, batch_size=2, steps=2, done=0, scale=1, augment=AUGMENTATIONS, threads=1):
+    plan = BatchPlan(samples, (64, 64), scale, batch_size, steps, 3, rank, ranks, augment, threads)
     with stage_batches(plan, StageRun(STAGES[2], 3, done, 0, 3)) as loaded:
         return list(loaded)
 
@@ -38,6 +38,14 @@ def test_a_rerun_is_the_same_and_a_resumed_run_its_end():
 
     assert all((one.images == two.images).all() for one, two in zip(first, again, strict=True))
     assert all((one.images == two.images).all() for one, two in zip(first[4:], resumed, strict=True))
+
+
+def test_threads_change_nothing():
+    samples = rows(8)
+
+    for one, many in zip(batches(samples, scale=8), batches(samples, scale=8, threads=5), strict=True):
+        assert (one.images == many.images).all()
+        assert (one.labels == many.labels).all()
 
 
 def test_epochs_and_ranks_differ():
