@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from typing import Final
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from erfnet_jobs.erfnet.samples import Sample
 from erfnet_jobs.erfnet.schedule import Draw, draws_of_rank, epoch_order
 from erfnet_jobs.erfnet.stages import StageRun
 from erfnet_jobs.erfnet.transforms import Images, Labels, Size, prepare_image, prepare_label
+
+# Eight load more than a device takes (README, Performance); more only hold more memory.
+MAX_THREADS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,8 @@ class Batch:
 class BatchPlan:
     """How a rank's batches are made: the same on every rank but for `rank`, and the same on every rerun.
 
-    `augment` names what is done by chance (of `jobs.AUGMENTATIONS`); `threads` is how many load side by side, and
-    changes nothing else.
+    `augment` names what is done by chance (of `jobs.AUGMENTATIONS`); `threads` is how many may load side by side; it
+    changes no batch.
     """
 
     rows: Sequence[Sample]
@@ -61,8 +65,9 @@ def stage_batches(plan: BatchPlan, run: StageRun) -> Iterator[Iterator[Batch]]:
     Two batches are loaded ahead, or so many that no thread stands idle.
     """
     choices = Choices.of(plan.augment)
-    ahead = plan.batch_size + max(plan.batch_size, plan.threads)
-    with prefetch(lambda slot: _load(plan, choices, slot), _slots(plan, run), ahead, plan.threads) as filled:
+    threads = min(plan.threads, MAX_THREADS)
+    ahead = plan.batch_size + max(plan.batch_size, threads)
+    with prefetch(lambda slot: _load(plan, choices, slot), _slots(plan, run), ahead, threads) as filled:
         # Slots are filled in order: with its last one a batch is whole.
         yield islice(filled, plan.batch_size - 1, None, plan.batch_size)
 

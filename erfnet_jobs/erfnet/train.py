@@ -118,6 +118,7 @@ class Training:
             seed=self.spec.seed,
             rank=self.rank.rank,
             ranks=self.rank.world_size,
+            threads=self.plan.threads,
         )
         with stage_batches(batches, run) as loaded:
             for epoch in range(run.done, run.epochs):

@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -99,3 +102,21 @@ def test_a_batch_may_hold_images_of_different_sizes():
     mixed = [Sample(pixels(chance, 256, (*size, 3)), pixels(chance, 20, size), str(size)) for size in sizes]
 
     assert batches(mixed, batch_size=4, steps=1)[0].images.shape == (4, 3, 64, 64)
+
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_thousand_steps_need_no_more_memory_than_the_first_hundred():
+    plan = BatchPlan(rows(8), (64, 64), 8, batch_size=2, steps=4, seed=3, augment=AUGMENTATIONS, threads=2)
+
+    with stage_batches(plan, StageRun(STAGES[2], 275, 0, 0, 275)) as loaded:
+        for _ in range(100):
+            next(loaded)
+        before = resident_bytes()
+        steps = sum(1 for _ in loaded)
+
+    # Were each step's batch kept, it would be 100 MB.
+    assert steps == 1000
+    assert resident_bytes() - before < 20 << 20
