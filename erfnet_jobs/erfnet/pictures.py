@@ -78,7 +78,7 @@ def decode_train_ids(content: bytes, name: str) -> Pixels:
 
 def _one_channel(content: bytes, name: str) -> Pixels:
     # Pillow scales 1-, 2- and 4-bit greys up to 255, so the depth is read from the file itself.
-    if len(content) < _IHDR.size or not is_png(content):
+    if len(content) < _IHDR.size or not content.startswith(SIGNATURE):
         raise BadData(f"{name} is no PNG: labels are 8-bit PNGs of one channel; copy or convert it")
     *_, depth, colour = _IHDR.unpack_from(content)
     if depth != 8 or colour not in (0, 3):
@@ -99,11 +99,6 @@ def encode_label(label: Pixels) -> bytes:
 def encode_image(image: Pixels) -> bytes:
     """RGB (uint8 H x W x 3) as a PNG without compression: thrice the size of a street scene's, a tenth of its time."""
     return encode_png(image, level=0)
-
-
-def is_png(content: bytes) -> bool:
-    """Whether a file's content begins as a PNG's."""
-    return content.startswith(SIGNATURE)
 
 
 def load_image(path: Path) -> Pixels:

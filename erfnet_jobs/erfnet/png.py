@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+# The signature, and of IHDR its length, its name, width and height.
+HEADER_BYTES: Final = 24
 _CHUNK: Final = struct.Struct(">I4s")
 _CRC: Final = struct.Struct(">I")
 # Width, height, bit depth, colour type (0 grey, 2 RGB), and 0 for compression, filter and interlace method.
@@ -31,8 +33,8 @@ def encode_png(pixels: NDArray[np.uint8], level: int) -> bytes:
 
 
 def stored_size(header: bytes) -> int | None:
-    """The size of the picture whose PNG file begins with `header` (24 bytes), at level 0; None for what is no PNG."""
-    if len(header) < 24 or not header.startswith(SIGNATURE):
+    """At most the size at level 0 of the picture whose PNG begins with `header` (HEADER_BYTES); None for no PNG."""
+    if len(header) < HEADER_BYTES or not header.startswith(SIGNATURE):
         return None
     width, height = struct.unpack_from(">II", header, 16)
     pixels: int = height * (1 + 3 * width)

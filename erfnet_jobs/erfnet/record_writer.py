@@ -22,17 +22,18 @@ from erfnet_jobs.erfnet.pictures import (
     decode_label,
     encode_image,
     encode_label,
-    is_png,
     read_bytes,
 )
-from erfnet_jobs.erfnet.png import stored_size
+from erfnet_jobs.erfnet.png import HEADER_BYTES, stored_size
 from erfnet_jobs.errors import BadData, DiskFull, ErfnetJobsError
 from erfnet_jobs.jobs import FOUND, RAW
 
 SCHEMA: Final = {"name": {"type": "string"}, "image": {"type": "bytes"}, "label": {"type": "bytes"}}
 _SLACK: Final = 16 << 20
-# Labels are stored for speed as well: Cityscapes' grow by half, flat ones to three times.
+# Labels are stored for speed as well; those measured grew to three times their size.
 _LABEL_GROWTH: Final = 4
+# Larger frames stay as found: a row must fit into a page. So do those whose header lies about their size.
+_MAX_RAW: Final = 64 << 20
 # What FileWriter.set_page_size and set_header_size accept at most.
 _MAX_PAGE: Final = 256 << 20
 _MAX_HEADER: Final = 128 << 20
@@ -61,8 +62,8 @@ class Written:
 def read_row(pair: Pair, store: str) -> Row:
     """Read and check a pair; raises BadData.
 
-    The label becomes a PNG of train ids. The image stays as found, unless it is a PNG and `store` is RAW: then it is
-    written anew without compression.
+    The label becomes a PNG of train ids. The image stays as found, unless it is a PNG (of up to 64 MB without
+    compression) and `store` is RAW: then it is written anew without compression.
     """
     encoded = read_bytes(pair.image)
     image = decode_image(encoded, str(pair.image))
@@ -70,7 +71,7 @@ def read_row(pair: Pair, store: str) -> Row:
     check_same_size(image, label, str(pair.image))
     pixels = Image.fromarray(label).histogram()[:OUTPUTS]
     height, width = label.shape
-    content = encode_image(image) if store == RAW and is_png(encoded) else encoded
+    content = encode_image(image) if store == RAW and _raw_size(encoded) else encoded
     return Row(pair.name, content, encode_label(label), (height, width), tuple(pixels))
 
 
@@ -130,9 +131,15 @@ def _image_size(path: Path, store: str) -> int:
         return found
     try:
         with path.open("rb") as file:
-            return stored_size(file.read(24)) or found
+            return _raw_size(file.read(HEADER_BYTES)) or found
     except OSError as error:
         raise BadData(f"{path} cannot be read ({error.strerror}): correct the dataset or its permissions") from error
+
+
+def _raw_size(content: bytes) -> int | None:
+    """At most how large the frame is that is stored raw; None where it stays as found."""
+    size = stored_size(content)
+    return size if size and size <= _MAX_RAW else None
 
 
 def _read_ahead(pairs: Sequence[Pair], workers: int, store: str) -> Iterator[Row | BadData]:

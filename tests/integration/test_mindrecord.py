@@ -142,6 +142,15 @@ def test_where_there_is_no_room_for_raw_frames(
     assert "stored as found" in caplog.text
 
 
+def test_a_frame_that_lies_about_its_size_is_bad_data(tmp_path: Path) -> None:
+    data = make_dataset(tmp_path / "d", train=2)
+    frame = frame_file(data, open_source(data, "train").names[0])
+    content = frame.read_bytes()
+    frame.write_bytes(content[:16] + b"\x7f\xff\xff\xff" * 2 + content[24:])
+    with pytest.raises(BadData, match=frame.name):
+        build(data, tmp_path / "r")
+
+
 def flat_frames(root: Path) -> Path:
     """Frames of one colour: a thousand times as large without compression."""
     data = make_dataset(root, train=2, size=(512, 512))
