@@ -87,6 +87,10 @@ EXPORT_FORMATS = (MINDIR, ONNX)
 LOGITS = "logits"
 ARGMAX = "argmax"
 HEADS = (LOGITS, ARGMAX)
+# How a MindRecord stores frames: PNGs without compression, for speed, or each file as it was found.
+RAW = "raw"
+FOUND = "found"
+STORES = (RAW, FOUND)
 STAGES = (1, 2, 3, 4)
 
 # How the first learning rate follows the number of cards.

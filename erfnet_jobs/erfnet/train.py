@@ -142,6 +142,7 @@ class Training:
             rank=self.rank.rank,
             ranks=self.rank.world_size,
             augment=self.spec.augment,
+            threads=self.plan.threads,
         )
 
     def _start_from(self, run: StageRun, network: _Network) -> None:

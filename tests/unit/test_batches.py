@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -18,8 +21,8 @@ def pixels(chance, values, shape):
     return chance.integers(0, values, shape, np.uint8)
 
 
-def batches(samples, rank=0, ranks=1, batch_size=2, steps=2, done=0, scale=1, augment=AUGMENTATIONS):
-    plan = BatchPlan(samples, (64, 64), scale, batch_size, steps, 3, rank, ranks, augment)
+def batches(samples, rank=0, ranks=1, batch_size=2, steps=2, done=0, scale=1, augment=AUGMENTATIONS, threads=1):
+    plan = BatchPlan(samples, (64, 64), scale, batch_size, steps, 3, rank, ranks, augment, threads)
     with stage_batches(plan, StageRun(STAGES[2], 3, done, 0, 3)) as loaded:
         return list(loaded)
 
@@ -38,6 +41,14 @@ def test_a_rerun_is_the_same_and_a_resumed_run_its_end():
 
     assert all((one.images == two.images).all() for one, two in zip(first, again, strict=True))
     assert all((one.images == two.images).all() for one, two in zip(first[4:], resumed, strict=True))
+
+
+def test_threads_change_nothing():
+    samples = rows(8)
+
+    for one, many in zip(batches(samples, scale=8), batches(samples, scale=8, threads=5), strict=True):
+        assert (one.images == many.images).all()
+        assert (one.labels == many.labels).all()
 
 
 def test_epochs_and_ranks_differ():
@@ -91,3 +102,21 @@ def test_a_batch_may_hold_images_of_different_sizes():
     mixed = [Sample(pixels(chance, 256, (*size, 3)), pixels(chance, 20, size), str(size)) for size in sizes]
 
     assert batches(mixed, batch_size=4, steps=1)[0].images.shape == (4, 3, 64, 64)
+
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_thousand_steps_need_no_more_memory_than_the_first_hundred():
+    plan = BatchPlan(rows(8), (64, 64), 8, batch_size=2, steps=4, seed=3, augment=AUGMENTATIONS, threads=2)
+
+    with stage_batches(plan, StageRun(STAGES[2], 275, 0, 0, 275)) as loaded:
+        for _ in range(100):
+            next(loaded)
+        before = resident_bytes()
+        steps = sum(1 for _ in loaded)
+
+    # Were each step's batch kept, it would be 100 MB.
+    assert steps == 1000
+    assert resident_bytes() - before < 20 << 20
