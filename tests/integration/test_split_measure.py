@@ -171,6 +171,7 @@ def test_ranks_find_together_what_one_finds(tmp_path, data, ranks):
     found = [json.loads((tmp_path / "1" / f"rank_{rank}.json").read_text()) for rank in range(ranks)]
     alone = measured_document(data)
     assert all(document == found[0] for document in found)
+    assert "rank 0 sees 5 images and rank 1 1" in found[0].pop("fault")
     for name, wanted in alone.items():
         got = found[0][name]
         assert got["matrix"] == wanted["matrix"], name
