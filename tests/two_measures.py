@@ -42,6 +42,21 @@ def measured_document(data: Path, rank: int = 0, world_size: int = 1) -> dict[st
     return found
 
 
+def fault_of_different_data(data: Path, rank: int, world_size: int) -> str:
+    """What is said where rank 1 has another dataset than the others."""
+    from erfnet_jobs.erfnet.dataset import open_source
+    from erfnet_jobs.erfnet.split_measure import SplitMeasure
+    from erfnet_jobs.errors import BadData
+    from erfnet_jobs.jobs import ERFNET
+
+    source = open_source(data, "train" if rank == 1 else "val")
+    try:
+        SplitMeasure(source, measured_network(), ERFNET, SIZE, 2, rank=rank, world_size=world_size).measure()
+    except BadData as error:
+        return str(error)
+    return ""
+
+
 def main() -> None:
     """The rank's part."""
     from erfnet_jobs.ascend.environment import from_environ
@@ -54,7 +69,9 @@ def main() -> None:
     environment = from_environ(os.environ)
     world.join(environment)
     plan = read_plan(Path(sys.argv[1]))
-    found = measured_document(Path(plan.spec.data), environment.rank, environment.world_size)
+    data = Path(plan.spec.data)
+    found = measured_document(data, environment.rank, environment.world_size)
+    found["fault"] = fault_of_different_data(data, environment.rank, environment.world_size)
     Path(plan.run_dir, f"rank_{environment.rank}.json").write_text(json.dumps(found))
     world.leave(environment.world_size)
     os._exit(0)

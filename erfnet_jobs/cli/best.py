@@ -75,5 +75,5 @@ def best_lines(row: Document) -> list[str]:
     """What `best` prints of one checkpoint: the value, the path, the means, and the IoU of each class."""
     whose = [f"checkpoint {row['checkpoint']}"] if row["checkpoint"] else []
     whose += [f"job {row['job']}, stage {row['stage']}, epoch {row['epoch']}"] if row["job"] else []
-    head = f"{row['metric']} {row['value']:.4f}  {', '.join(whose)}"
+    head = f"{row['metric']} {row['value']:.4f}  {', '.join(whose)}".rstrip()
     return [head, row["path"], _compared(row), means_text(row), *class_lines(row)]

@@ -1,6 +1,6 @@
 """Everything about one job, for people: how it is, why it failed, what it left and what to do next."""
 
-from erfnet_jobs.cli.measures import means_text, where_text
+from erfnet_jobs.cli.measures import short_text, where_text
 from erfnet_jobs.cli.output import (
     Column,
     Document,
@@ -137,7 +137,7 @@ def _checkpoint(row: Document) -> str:
 
 def _evaluation(row: Document) -> str:
     name = f"checkpoint {row['checkpoint']}" if row["checkpoint"] else row["path"]
-    return f"{name} on {where_text(row)}: {means_text(row)}"
+    return f"{short_text(row)}  {name}, {where_text(row)}"
 
 
 def _file(row: Document) -> str:

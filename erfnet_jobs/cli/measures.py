@@ -42,11 +42,21 @@ def means_text(row: Document) -> str:
 
     Means are '-' where no class occurs, as in Cityscapes' test split, whose labels are not public.
     """
-    measured = any(iou is not None for iou in row["iou_class"])
-    means = [row[name] if measured else None for name in ("mean_iou", "mean_iou_category", "mean_iou_19")]
-    mean, categories, of_all = map(iou_text, means)
-    accuracy, loss = (iou_text(row[name] if measured else None) for name in ("pixel_accuracy", "mean_loss"))
+    mean, categories, of_all, accuracy, loss = _measured(
+        row, "mean_iou", "mean_iou_category", "mean_iou_19", "pixel_accuracy", "mean_loss"
+    )
     return f"mean IoU {mean}, of categories {categories}, of 19 classes {of_all}, accuracy {accuracy}, loss {loss}"
+
+
+def short_text(row: Document) -> str:
+    """'mean IoU 0.7123  categories 0.8640  loss 0.2100', for a list of evaluations."""
+    mean, categories, loss = _measured(row, "mean_iou", "mean_iou_category", "mean_loss")
+    return f"mean IoU {mean}  categories {categories}  loss {loss}"
+
+
+def _measured(row: Document, *names: str) -> list[str]:
+    labelled = any(iou is not None for iou in row["iou_class"])
+    return [iou_text(row[name] if labelled else None) for name in names]
 
 
 def where_text(row: Document) -> str:

@@ -54,6 +54,7 @@ def draw(
         for name, picture in _worst(result, split, spec.worst):
             path = folder / f"{result.name}.{name}.jpg"
             write(write_picture(path, "worst", picture, result.checkpoint.id))
+    write(Phase("draw", len(drawn), len(drawn)))
 
 
 def worth_drawing(results: Sequence[Result]) -> list[Result]:

