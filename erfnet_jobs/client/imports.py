@@ -23,6 +23,5 @@ def register_import(client: Client, file: ImportedFile) -> Document:
         with client.registry.write() as session:
             return checkpoint_document(record_import(session, file, client.actor))
     except (RegistryNotMigrated, RegistryUnreachable) as error:
-        raise type(error)(
-            f"{file.path} is written, but not registered: {error}; then run this again with --force"
-        ) from (error)
+        written = f"{file.path} is written, but not registered: {error}"
+        raise type(error)(f"{written}; then run this again with --force") from error

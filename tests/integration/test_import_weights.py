@@ -1,6 +1,7 @@
 """`import-weights` as users call it: what it writes, registers and refuses. With the whole ERFNet."""
 
 import json
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from PIL import Image
 from erfnet_jobs.erfnet import checkpoints
 from erfnet_jobs.erfnet.model import make_network
 from erfnet_jobs.erfnet.weights import published_name
+from erfnet_jobs.errors import BadCheckpoint, NotFound
 from erfnet_jobs.files import sha256_of
 from erfnet_jobs.jobs import ENCODER, ERFNET
+from erfnet_jobs.registry import engine
 from erfnet_jobs.registry.checkpoints import resolve_checkpoints
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.events import Actor
@@ -92,7 +95,7 @@ def test_an_encoder_without_a_head_starts_stage_3_and_nothing_else(shell: Shell,
     checkpoints.load_encoder(loaded, whole.get_parameters())
     found = values_of(whole)["encoder.layers.14.conv1x3_2.weight"]
     assert (found == REFERENCE.state_dict()["encoder.layers.14.conv1x3_2.weight"].numpy()).all()
-    with pytest.raises(checkpoints.BadCheckpoint, match=r"head\.bias is missing"):
+    with pytest.raises(BadCheckpoint, match=r"head\.bias is missing"):
         checkpoints.load_weights(loaded, ENCODER, make_network(ENCODER, dropout=False).get_parameters())
 
 
@@ -133,7 +136,7 @@ def test_the_same_again_is_the_same_checkpoint_and_another_replaces_it(
     assert listed[2] is None
     with shell.registry() as registry, registry.read() as session:
         assert resolve_checkpoints(session, str(tmp_path / "mine.ckpt"))[0].id == 2
-        with pytest.raises(Exception, match="it was replaced; name another"):
+        with pytest.raises(NotFound, match="it was replaced; name another"):
             resolve_checkpoints(session, "1")
 
 
@@ -167,6 +170,24 @@ def test_run_infer_takes_it(shell: Shell, source: Path, tmp_path: Path) -> None:
 def test_without_a_registry_nothing_is_written(shell: Shell, source: Path, tmp_path: Path) -> None:
     refused(shell("import-weights", source, "-o", "mine.ckpt"), 7, "no registry", "db upgrade", "--no-register")
     assert not (tmp_path / "mine.ckpt").exists()
+
+
+def test_a_registry_that_is_locked_afterwards_is_told_with_the_remedy(
+    shell: Shell, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.registry().close()
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 1)
+    lock = sqlite3.connect(shell.home / "registry.sqlite", isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    try:
+        called = shell("import-weights", source, "-o", "mine.ckpt")
+    finally:
+        lock.execute("ROLLBACK")
+        lock.close()
+
+    refused(called, 6, "mine.ckpt is written, but not registered", "locked", "--force")
+    assert (tmp_path / "mine.ckpt").is_file()
+    assert shell("import-weights", source, "-o", "mine.ckpt", "--force", "--json").json["checkpoint"] == 1
 
 
 @pytest.mark.parametrize(
