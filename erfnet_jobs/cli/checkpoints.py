@@ -11,6 +11,7 @@ COLUMNS = (
     Column("job", lambda row: str(row["job"] or "-"), right=True),
     Column("attempt", lambda row: str(row["attempt"] or "-"), right=True, keep=2),
     Column("network", lambda row: row["network"], keep=4),
+    Column("origin", lambda row: "" if row["origin"] == "train" else row["origin"], keep=2),
     Column("stage", lambda row: str(row["stage"] or "-"), right=True),
     Column("epoch", lambda row: str(row["epoch"] or "-"), right=True),
     Column("step", lambda row: str(row["step"] or "-"), right=True, keep=1),
@@ -42,7 +43,7 @@ def list_(session: Session, job: int | None, limit: int, removed: bool, as_json:
     elif rows:
         click.echo("\n".join(table(rows, COLUMNS)))
     else:
-        click.echo("No checkpoints yet: a training writes one after each epoch.")
+        click.echo("No checkpoints yet: a training writes one after each epoch, and import-weights makes some.")
 
 
 @checkpoints.command()

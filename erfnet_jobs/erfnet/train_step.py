@@ -65,9 +65,9 @@ class TrainStep(nn.Cell):
         parameters: list[Parameter] = network.trainable_params()
         self.network_parameters: list[Parameter] = list(network.get_parameters())
         self.adam = Adam(parameters)
-        self.gradients = ops.value_and_grad(
-            WeightedLoss(network, class_weights, loss_scale), None, parameters, has_aux=True
-        )
+        # A part of this cell, so that set_train reaches the network: BatchNorm hangs on it.
+        self.loss = WeightedLoss(network, class_weights, loss_scale)
+        self.gradients = ops.value_and_grad(self.loss, None, parameters, has_aux=True)
         self.loss_scale = loss_scale
         self.map = ops.HyperMap()
         shapes = [(), (), *(parameter.shape for parameter in parameters)]

@@ -8,15 +8,15 @@ import pytest
 from mindspore import Tensor, ops
 
 from erfnet_jobs.erfnet.adam import Adam
-from erfnet_jobs.erfnet.labels import DECODER_WEIGHTS, IGNORE
+from erfnet_jobs.erfnet.labels import DECODER_WEIGHTS, ENCODER_WEIGHTS, IGNORE
 from erfnet_jobs.erfnet.loss import WeightedLoss, check_finite
 from erfnet_jobs.erfnet.train_step import TrainStep
 from erfnet_jobs.errors import LossNotFinite
-from erfnet_jobs.jobs import JobKind, TrainSpec
+from erfnet_jobs.jobs import ENCODER, JobKind, TrainSpec
 from erfnet_jobs.launch.gang import Gang
 from erfnet_jobs.launch.program import RankProgram
 from erfnet_jobs.plan import Plan, RankPlace, write_plan
-from tests.tiny import Pointwise, in_graphs, random_batch, values_of
+from tests.tiny import Pointwise, in_graphs, make_tiny, random_batch, values_of
 from tests.two_ranks import batch_of, first_values, take_steps
 
 pytestmark = pytest.mark.mindspore
@@ -126,3 +126,17 @@ def test_a_loss_that_is_no_number_stops(loss):
     check_finite(1.0, 1, 1, 1, 0.5)
     with pytest.raises(LossNotFinite, match=r"stage 3, epoch 2, step 7 at learning rate 0\.0005"):
         check_finite(loss, 3, 2, 7, 5e-4)
+
+
+def test_training_mode_reaches_the_network():
+    network = make_tiny(ENCODER)
+    step = TrainStep(network, ENCODER_WEIGHTS, 1)
+
+    step.set_train(True)
+
+    norm = network.encoder.layers[0].bn
+    assert norm.training
+    images, labels = random_batch(0, size=(16, 16))
+    step(Tensor(images), Tensor(labels[:, ::8, ::8]), None, rate())
+    assert (norm.moving_mean.asnumpy() != 0).any()
+    assert (norm.moving_variance.asnumpy() != 1).any()
