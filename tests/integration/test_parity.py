@@ -108,7 +108,7 @@ def our_step(name, path, images, labels):
     step = TrainStep(network, CLASS_WEIGHTS[name], 1)
     step.adam = watched = Watched(step.adam, network.trainable_params())
     step.set_train(True)
-    loss = step(Tensor(images), Tensor(labels), Tensor(RATE, mindspore.float32))
+    loss = step(Tensor(images), Tensor(labels), None, Tensor(RATE, mindspore.float32))
     gradients = {given.name.removeprefix("given."): given.asnumpy() for given in watched.given}
     return before, Step(float(loss.asnumpy()), gradients, values_of(network))
 
