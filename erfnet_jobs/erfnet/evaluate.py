@@ -14,7 +14,7 @@ from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
 from erfnet_jobs.erfnet.dataset import open_source
-from erfnet_jobs.erfnet.inference import engine_name, inference_network, use_weights
+from erfnet_jobs.erfnet.inference import engine_name, folded_network, use_weights
 from erfnet_jobs.erfnet.labels import IGNORE
 from erfnet_jobs.erfnet.loss import SMALLEST_WEIGHT_SUM, weighted_sums
 from erfnet_jobs.erfnet.metrics import Matrix, Scores, confusion_matrix, scores
@@ -75,7 +75,7 @@ class Evaluation:
 
     def __init__(self, source: Source, name: str, size: Size, batch_size: int) -> None:
         self.source, self.name, self.size, self.batch_size = source, name, size, batch_size
-        self.network = inference_network(name)
+        self.network = folded_network(name)
         self.step = EvalStep(self.network, name)
         self.step.set_train(False)
 

@@ -12,7 +12,7 @@ from mindspore import Tensor, nn, ops
 from PIL import Image
 
 from erfnet_jobs.erfnet.cityscapes import find_images, is_cityscapes, list_split
-from erfnet_jobs.erfnet.inference import inference_network, network_name, only_input, use_weights
+from erfnet_jobs.erfnet.inference import folded_network, network_name, only_input, use_weights
 from erfnet_jobs.erfnet.labels import colourize
 from erfnet_jobs.erfnet.overlay import Pixels, Seen, overlay, sheet, side_by_side
 from erfnet_jobs.erfnet.pictures import check_same_size, load_image, load_label
@@ -96,7 +96,7 @@ def infer(plan: Plan, write: Callable[[Report], None]) -> None:
     folder = _folder(Path(spec.output) if spec.output else Path(plan.run_dir, "pictures"))
     checkpoint = only_input(plan)
     name = network_name(checkpoint)
-    network = inference_network(name)
+    network = folded_network(name)
     use_weights(network, name, checkpoint)
     segmenter = Segmenter(network)
     segmenter.set_train(False)
