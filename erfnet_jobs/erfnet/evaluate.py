@@ -16,7 +16,7 @@ from erfnet_jobs.ascend.environment import RankEnvironment
 from erfnet_jobs.erfnet.dataset import open_source
 from erfnet_jobs.erfnet.evaluation_pictures import Result, draw
 from erfnet_jobs.erfnet.exact_sums import sum_over_ranks
-from erfnet_jobs.erfnet.inference import engine_name, inference_network, use_weights
+from erfnet_jobs.erfnet.inference import engine_name, folded_network, use_weights
 from erfnet_jobs.erfnet.metrics_files import file_names, write_metrics
 from erfnet_jobs.erfnet.predictions import make_folder, save_prediction
 from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL
@@ -56,7 +56,7 @@ class Evaluation:
         self.folders = _prediction_folders(spec, self.names)
         self.write(Phase("read data"))
         self.source = open_source(Path(spec.data), spec.split, Path(plan.data_dir))
-        self.network = inference_network(spec.network)
+        self.network = folded_network(spec.network)
         self.split = SplitMeasure(
             self.source,
             self.network,

@@ -13,7 +13,7 @@ from PIL import Image
 
 from erfnet_jobs.erfnet.cityscapes import find_images, is_cityscapes, list_split
 from erfnet_jobs.erfnet.heads import Segmenter
-from erfnet_jobs.erfnet.inference import inference_network, network_name, only_input, use_weights
+from erfnet_jobs.erfnet.inference import folded_network, network_name, only_input, use_weights
 from erfnet_jobs.erfnet.labels import colourize
 from erfnet_jobs.erfnet.overlay import Pixels, Seen, overlay, sheet, side_by_side
 from erfnet_jobs.erfnet.pictures import check_same_size, load_image, load_label
@@ -95,7 +95,7 @@ def infer(plan: Plan, write: Callable[[Report], None]) -> None:
     logits = _folder(Path(spec.logits), "--logits") if spec.logits else None
     checkpoint = only_input(plan)
     name = network_name(checkpoint)
-    network = inference_network(name)
+    network = folded_network(name)
     use_weights(network, name, checkpoint)
     # Classes are chosen on the device, unless the logits are wanted here anyway.
     model = Segmenter(network) if logits is None else network

@@ -5,6 +5,7 @@ from pathlib import Path
 from mindspore import nn
 
 from erfnet_jobs.erfnet import checkpoints
+from erfnet_jobs.erfnet.folding import FoldedNetwork
 from erfnet_jobs.erfnet.manifest import check_hash
 from erfnet_jobs.erfnet.model import make_network
 from erfnet_jobs.errors import BadCheckpoint
@@ -19,11 +20,20 @@ def inference_network(name: str) -> nn.Cell:
     return network
 
 
+def folded_network(name: str) -> FoldedNetwork:
+    """The same with its BatchNorms folded, an eighth faster; not for export, which keeps the published layers."""
+    return FoldedNetwork(lambda: make_network(name))
+
+
 def use_weights(network: nn.Cell, name: str, checkpoint: CheckpointFile) -> None:
     """Give `network` the checkpoint's weights; the compiled graph stays. Raises BadCheckpoint."""
     path = Path(checkpoint.path)
     check_hash(path, checkpoint.sha256)
-    checkpoints.load_weights(checkpoints.load(path), name, network.get_parameters())
+    folded = network if isinstance(network, FoldedNetwork) else None
+    parameters = folded.published if folded else network.get_parameters()
+    checkpoints.load_weights(checkpoints.load(path), name, parameters)
+    if folded:
+        folded.fold()
 
 
 def only_input(plan: Plan) -> CheckpointFile:

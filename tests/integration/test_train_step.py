@@ -9,7 +9,7 @@ from mindspore import Tensor, ops
 
 from erfnet_jobs.erfnet.adam import Adam
 from erfnet_jobs.erfnet.labels import DECODER_WEIGHTS, ENCODER_WEIGHTS, IGNORE
-from erfnet_jobs.erfnet.loss import WeightedLoss, check_finite
+from erfnet_jobs.erfnet.loss import LogSoftmax, WeightedLoss, check_finite
 from erfnet_jobs.erfnet.train_step import TrainStep
 from erfnet_jobs.errors import LossNotFinite
 from erfnet_jobs.jobs import ENCODER, JobKind, TrainSpec
@@ -46,6 +46,17 @@ def test_the_loss_is_the_weighted_mean():
 
     wanted = weighted_mean(network(Tensor(images)).asnumpy(), labels, DECODER_WEIGHTS)
     assert float(loss.asnumpy()) / float(weights.asnumpy()) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_log_softmax_has_the_gradient_of_log_softmax():
+    chance = np.random.default_rng(0)
+    logits, sensitivity = (chance.normal(size=(2, 20, 3, 5)).astype(np.float32) * scale for scale in (9, 1))
+
+    gradient = ops.GradOperation(sens_param=True)(LogSoftmax())(Tensor(logits), Tensor(sensitivity)).asnumpy()
+
+    shares = np.exp(logits.astype(np.float64))
+    shares /= shares.sum(1, keepdims=True)
+    assert np.allclose(gradient, sensitivity - shares * sensitivity.sum(1, keepdims=True), atol=1e-5)
 
 
 def test_a_batch_of_ignored_pixels_has_no_loss_and_no_gradient():
