@@ -14,22 +14,24 @@ Images = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
 NONE: Final = Augmentation()
+# What 8-bit values are multiplied with, here and on the device: both then have the same bits.
+UNIT: Final = np.float32(1 / 255)
 # 3 standard deviations to both sides of a pixel, for the largest that is drawn.
 _KERNEL: Final = 7
 # Below it a Gaussian's neighbours weigh less than 1e-21.
 _LEAST_BLUR: Final = 0.1
 
 
-def prepare_image(
-    image: NDArray[np.uint8], size: Size, augmentation: Augmentation = NONE, out: Images | None = None
-) -> Images:
-    """uint8 H x W x 3 -> float32 3 x height x width in [0, 1], resized bilinearly (antialiased where it shrinks).
-
-    Written into `out` where that is given.
-    """
+def prepare_pixels(image: NDArray[np.uint8], size: Size, augmentation: Augmentation = NONE) -> NDArray[np.uint8]:
+    """uint8 H x W x 3 -> uint8 3 x height x width, resized bilinearly (antialiased where it shrinks)."""
     picture = Image.fromarray(blur(image, augmentation.blur))
     pixels = _moved(_resized(picture, size, Image.Resampling.BILINEAR, augmentation), augmentation, fill=0)
-    scaled: Images = np.multiply(pixels.transpose(2, 0, 1), np.float32(1 / 255), out=out, dtype=np.float32)
+    return pixels.transpose(2, 0, 1)
+
+
+def prepare_image(image: NDArray[np.uint8], size: Size, augmentation: Augmentation = NONE) -> Images:
+    """The same as float32 in [0, 1], which a network takes."""
+    scaled: Images = np.multiply(prepare_pixels(image, size, augmentation), UNIT, dtype=np.float32)
     return scaled
 
 

@@ -8,9 +8,11 @@ import pytest
 from mindspore import Tensor, ops
 
 from erfnet_jobs.erfnet.adam import Adam
+from erfnet_jobs.erfnet.initialise import initialise
 from erfnet_jobs.erfnet.labels import DECODER_WEIGHTS, ENCODER_WEIGHTS, IGNORE
 from erfnet_jobs.erfnet.loss import LogSoftmax, WeightedLoss, check_finite
 from erfnet_jobs.erfnet.train_step import TrainStep
+from erfnet_jobs.erfnet.transforms import UNIT
 from erfnet_jobs.errors import LossNotFinite
 from erfnet_jobs.jobs import ENCODER, JobKind, TrainSpec
 from erfnet_jobs.launch.gang import Gang
@@ -151,3 +153,17 @@ def test_training_mode_reaches_the_network():
     step(Tensor(images), Tensor(labels[:, ::8, ::8]), None, rate())
     assert (norm.moving_mean.asnumpy() != 0).any()
     assert (norm.moving_variance.asnumpy() != 1).any()
+
+
+def test_images_of_eight_bits_are_scaled_as_the_host_scales_them():
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8)).astype(np.uint8)
+    _, labels = random_batch(0)
+    losses, weights = [], []
+    for images in (pixels, np.multiply(pixels, UNIT, dtype=np.float32)):
+        network = Pointwise()
+        initialise(network, 1)
+        step = TrainStep(network, DECODER_WEIGHTS, 1)
+        losses.append([float(step(Tensor(images), Tensor(labels), None, rate()).asnumpy()) for _ in range(2)])
+        weights.append(values_of(network))
+    assert losses[0] == losses[1]
+    assert all((weights[1][name] == value).all() for name, value in weights[0].items())

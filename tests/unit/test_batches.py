@@ -84,7 +84,7 @@ def test_without_choices_images_are_as_found():
     originals = {sample.image.tobytes() for sample in samples}
 
     for batch in batches(samples, augment=()):
-        found = np.rint(batch.images * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+        found = batch.images.transpose(0, 2, 3, 1)
         assert {image.tobytes() for image in found} <= originals
 
 
