@@ -55,9 +55,10 @@ def _divide_one(total, gradient):  # type: ignore[no-untyped-def]
 class TrainStep(nn.Cell):
     """Changes `network` by one batch of each rank and gives the mean loss over the global batch, a float32 scalar.
 
-    Called with images (N x 3 x H x W, uint8, or float32 in [0, 1]), labels (int32, N x h x w), dropout's masks (float32;
-    None: none) and the learning rate (float32 scalar): a new rate compiles nothing anew. Gradients are those of the loss' sum times
-    `loss_scale`, which mixed precision needs to stay in the range of 16 bits; what comes of them is not.
+    Called with images (N x 3 x H x W, uint8, or float32 in [0, 1]), labels (int32, N x h x w), dropout's masks
+    (float32; None: none) and the learning rate (float32 scalar): a new rate compiles nothing anew. Gradients are those
+    of the loss' sum times `loss_scale`, which mixed precision needs to stay in the range of 16 bits; what comes of them
+    is not.
     """
 
     def __init__(
