@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from erfnet_jobs.errors import BrokerUnreachable, UsageError
-from erfnet_jobs.jobs import JobKind
+from erfnet_jobs.states import JobKind
 
 PREFIX = "erfnet-jobs"
 PLACE_TASK = "erfnet_jobs.place"

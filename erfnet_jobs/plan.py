@@ -12,7 +12,8 @@ from typing import Any
 
 from erfnet_jobs.errors import UsageError
 from erfnet_jobs.files import write_atomically
-from erfnet_jobs.jobs import JobKind, Spec, spec_from_dict, spec_to_dict
+from erfnet_jobs.specs import Spec, spec_from_dict, spec_to_dict
+from erfnet_jobs.states import JobKind
 
 VERSION = 1
 CPU = "CPU"

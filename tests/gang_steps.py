@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from erfnet_jobs.jobs import JobKind, TrainSpec
 from erfnet_jobs.launch.gang import PLAN_NAME, Gang, attempt_mark
 from erfnet_jobs.launch.program import SCRIPTED, RankProgram
 from erfnet_jobs.launch.scripted_rank import SCRIPT
 from erfnet_jobs.launch.verdict import GangResult
 from erfnet_jobs.launch.watch import GangWatch, ReportLine
 from erfnet_jobs.plan import Plan, RankPlace, write_plan
+from erfnet_jobs.states import JobKind
+from erfnet_jobs.train_spec import TrainSpec
 
 HOST = "here"
 DEADLINE = 30.0

@@ -2,11 +2,14 @@
 
 from sqlalchemy.orm import Session
 
-from erfnet_jobs.jobs import ExportSpec, Outcome, Part, Request, TrainSpec
+from erfnet_jobs.jobs import Part, Request
 from erfnet_jobs.registry.attempts import End, assign, claim, report_running
 from erfnet_jobs.registry.events import Actor, now
 from erfnet_jobs.registry.jobs import submit_job
 from erfnet_jobs.registry.tables import Host
+from erfnet_jobs.specs import ExportSpec
+from erfnet_jobs.states import Outcome
+from erfnet_jobs.train_spec import TrainSpec
 
 ACTOR = Actor("alice", "shell")
 HOSTS = ("a", "b")

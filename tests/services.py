@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.errors import MissingDependency
-from erfnet_jobs.jobs import TERMINAL, JobState, Request, TrainSpec
+from erfnet_jobs.jobs import Request
 from erfnet_jobs.launch.processes import living
 from erfnet_jobs.launch.program import RANK_MODULE, SCRIPTED, module_command, with_this_package
 from erfnet_jobs.launch.scripted_rank import SCRIPT
@@ -26,6 +26,8 @@ from erfnet_jobs.registry.events import Actor
 from erfnet_jobs.registry.jobs import get_job, request_cancel, submit_job
 from erfnet_jobs.registry.tables import Attempt, Host, Job, Lease, Placement
 from erfnet_jobs.settings import load_settings
+from erfnet_jobs.states import TERMINAL, JobState
+from erfnet_jobs.train_spec import TrainSpec
 from tests.layout import empty_dataset
 
 ACTOR = Actor("alice", "shell")

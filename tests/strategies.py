@@ -2,19 +2,10 @@
 
 from hypothesis import strategies as st
 
-from erfnet_jobs.jobs import (
-    EXPORT_FORMATS,
-    HEADS,
-    NETWORKS,
-    PROTOCOLS,
-    SPLITS,
-    EvalSpec,
-    ExportSpec,
-    InferSpec,
-    Spec,
-    TrainSpec,
-)
+from erfnet_jobs.choices import EXPORT_FORMATS, HEADS, NETWORKS, PROTOCOLS, SPLITS
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
+from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
+from erfnet_jobs.train_spec import TrainSpec
 
 WORDS = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=20)
 SIDES = st.integers(8, 1024).map(lambda eighth: eighth * 8)

@@ -13,10 +13,10 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from erfnet_jobs.ascend.environment import RankEnvironment
+from erfnet_jobs.choices import ENCODER
 from erfnet_jobs.erfnet import world
 from erfnet_jobs.erfnet.blocks import Downsampler
 from erfnet_jobs.erfnet.model import OUTPUTS
-from erfnet_jobs.jobs import ENCODER
 
 
 def in_graphs() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from erfnet_jobs.jobs import ENCODER, ERFNET
+from erfnet_jobs.choices import ENCODER, ERFNET
 
 CLASSES = 20
 

@@ -13,8 +13,8 @@ IMAGES = 5
 
 def measured_network() -> Any:
     """The small network with some weights."""
+    from erfnet_jobs.choices import ERFNET
     from erfnet_jobs.erfnet.initialise import initialise
-    from erfnet_jobs.jobs import ERFNET
     from tests.tiny import make_tiny
 
     network = make_tiny(ERFNET)
@@ -24,9 +24,9 @@ def measured_network() -> Any:
 
 def measured_document(data: Path, rank: int = 0, world_size: int = 1) -> dict[str, Any]:
     """What is measured of each split by each protocol; an odd number of images, and one image."""
+    from erfnet_jobs.choices import ERFNET
     from erfnet_jobs.erfnet.dataset import open_source
     from erfnet_jobs.erfnet.split_measure import SplitMeasure
-    from erfnet_jobs.jobs import ERFNET
 
     network = measured_network()
     found = {}
@@ -44,10 +44,10 @@ def measured_document(data: Path, rank: int = 0, world_size: int = 1) -> dict[st
 
 def fault_of_different_data(data: Path, rank: int, world_size: int) -> str:
     """What is said where rank 1 has another dataset than the others."""
+    from erfnet_jobs.choices import ERFNET
     from erfnet_jobs.erfnet.dataset import open_source
     from erfnet_jobs.erfnet.split_measure import SplitMeasure
     from erfnet_jobs.errors import BadData
-    from erfnet_jobs.jobs import ERFNET
 
     source = open_source(data, "train" if rank == 1 else "val")
     try:

@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 
 from erfnet_jobs.errors import ErfnetJobsError
-from erfnet_jobs.jobs import Outcome
 from erfnet_jobs.launch.gang import PLAN_NAME
 from erfnet_jobs.launch.processes import kill_marked, processes_with_mark
 from erfnet_jobs.launch.verdict import GangResult
@@ -13,6 +12,7 @@ from erfnet_jobs.registry.attempts import End, end_part
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.parts import HeldPart, PartKey, held_part, held_parts, lease_pid
 from erfnet_jobs.settings import Settings
+from erfnet_jobs.states import Outcome
 from workers.course import Course
 from workers.reaper import KILL_SECONDS, mark_of
 

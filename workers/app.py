@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 from erfnet_jobs.broker import PREFIX, celery_settings, host_queue, kind_queue
-from erfnet_jobs.jobs import JobKind
 from erfnet_jobs.settings import Settings
+from erfnet_jobs.states import JobKind
 from workers.news import News
 from workers.tasks import register_tasks
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from sqlalchemy import select
 
 from erfnet_jobs.errors import ErfnetJobsError
-from erfnet_jobs.jobs import JobKind, Outcome
 from erfnet_jobs.launch.verdict import GangResult
 from erfnet_jobs.plan import Plan
 from erfnet_jobs.registry.attempts import (
@@ -24,6 +23,7 @@ from erfnet_jobs.registry.hosts import cordon
 from erfnet_jobs.registry.parts import PartKey
 from erfnet_jobs.registry.tables import Host
 from erfnet_jobs.settings import Settings
+from erfnet_jobs.states import JobKind, Outcome
 from workers.leftovers import checkpoints_gone, forget
 from workers.reaper import cordon_reason
 from workers.records import Records

@@ -4,13 +4,13 @@ import logging
 import os
 import signal
 
-from erfnet_jobs.jobs import Outcome, PartState
 from erfnet_jobs.launch.processes import has_mark, kill_marked
 from erfnet_jobs.registry.attempts import End, clear_part, declare_lost, end_attempt, end_part, release
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import cordon, host_beats, uncordon
 from erfnet_jobs.registry.parts import HeldPart, PartKey, held_part, late_parts, lease_pid, leases
 from erfnet_jobs.settings import Settings
+from erfnet_jobs.states import Outcome, PartState
 from workers.leftovers import checkpoints_gone, forget
 from workers.observer import Observer
 

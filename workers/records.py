@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from erfnet_jobs.jobs import FULL
+from erfnet_jobs.choices import FULL
 from erfnet_jobs.plan import Plan
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.tables import Artifact, Checkpoint, Evaluation, Job, LogTail, Metric

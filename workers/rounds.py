@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from erfnet_jobs.errors import AlreadyRunning, ErfnetJobsError
-from erfnet_jobs.jobs import PartState
 from erfnet_jobs.launch.gang import PLAN_NAME
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import beat_host
 from erfnet_jobs.registry.parts import HeldPart, held_parts
 from erfnet_jobs.settings import Settings
+from erfnet_jobs.states import PartState
 from workers import reaper
 from workers.aftermath import supervisor_ended
 from workers.children import Supervisors

@@ -17,7 +17,6 @@ from erfnet_jobs.ascend.devices import threads_per_rank
 from erfnet_jobs.ascend.environment import ATTEMPT_MARK
 from erfnet_jobs.errors import ErfnetJobsError, RanksFailed, UsageError
 from erfnet_jobs.files import sync_folder, write_atomically
-from erfnet_jobs.jobs import JobKind, Outcome, spec_from_json, spec_to_dict
 from erfnet_jobs.launch.foreground import disk_errors
 from erfnet_jobs.launch.gang import PLAN_NAME, attempt_mark
 from erfnet_jobs.launch.program import module_command, with_this_package
@@ -28,6 +27,8 @@ from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.parts import HeldPart, parts_of_attempt
 from erfnet_jobs.registry.tables import Attempt, RegistryIdentity
 from erfnet_jobs.settings import Settings, environment_of
+from erfnet_jobs.specs import spec_from_json, spec_to_dict
+from erfnet_jobs.states import JobKind, Outcome
 from workers.inputs import check_paths, named_checkpoints, newest_on_disk
 from workers.revision import revision
 

@@ -14,12 +14,12 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from erfnet_jobs.errors import DiskFull, ErfnetJobsError, RanksFailed
-from erfnet_jobs.jobs import Outcome
 from erfnet_jobs.launch.gang import PLAN_NAME, Gang
 from erfnet_jobs.launch.verdict import GangResult
 from erfnet_jobs.launch.watch import GangWatch
 from erfnet_jobs.plan import Plan, read_plan
 from erfnet_jobs.settings import Settings, load_settings
+from erfnet_jobs.states import Outcome
 
 if TYPE_CHECKING:
     from workers.course import Course, Synced

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from erfnet_jobs.choices import MAX_CARDS
 from erfnet_jobs.errors import UsageError
-from erfnet_jobs.jobs import MAX_CARDS
 
 CPU_SLOT = "cpu"
 HEALTHY = "ok"

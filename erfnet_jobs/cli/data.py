@@ -2,10 +2,10 @@
 
 import click
 
+from erfnet_jobs.choices import RAW, STORES
 from erfnet_jobs.cli.output import print_json
 from erfnet_jobs.cli.parameters import SIZE
 from erfnet_jobs.cli.session import Session
-from erfnet_jobs.jobs import RAW, STORES
 
 
 @click.group()

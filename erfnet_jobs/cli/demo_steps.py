@@ -19,11 +19,13 @@ from erfnet_jobs.client import Client
 from erfnet_jobs.client.data_folders import data_fault
 from erfnet_jobs.erfnet.scenes import Scenes, make_scenes
 from erfnet_jobs.errors import ErfnetJobsError, JobFailed, RegistryNotMigrated
-from erfnet_jobs.jobs import TERMINAL, JobKind, JobState, Request, TrainSpec
+from erfnet_jobs.jobs import Request
 from erfnet_jobs.local.down import Running, take_down
 from erfnet_jobs.local.marks import marked_processes
 from erfnet_jobs.local.up import bring_up
 from erfnet_jobs.settings import Settings
+from erfnet_jobs.states import TERMINAL, JobKind, JobState
+from erfnet_jobs.train_spec import TrainSpec
 
 STEPS = 7
 THEN = (JobKind.EXPORT, JobKind.INFER)

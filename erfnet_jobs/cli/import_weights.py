@@ -34,7 +34,7 @@ def import_weights(
     """
     from pathlib import Path
 
-    from erfnet_jobs.jobs import ENCODER, ERFNET
+    from erfnet_jobs.choices import ENCODER, ERFNET
 
     source, out = (Path(text).expanduser().absolute() for text in (file, output))
     imported = _import(session, source, ENCODER if encoder else ERFNET, out, no_register=no_register, force=force)
@@ -81,7 +81,7 @@ def _register(session: Session, imported: "Imported") -> int:
 
 
 def _document(imported: "Imported", checkpoint: int | None) -> Document:
-    from erfnet_jobs.jobs import ENCODER
+    from erfnet_jobs.choices import ENCODER
 
     return {
         "path": str(imported.path),

@@ -18,9 +18,9 @@ from erfnet_jobs.cli.spec_options import (
 if TYPE_CHECKING:
     from erfnet_jobs.cli.live import Course
     from erfnet_jobs.cli.session import Session
-    from erfnet_jobs.jobs import Spec
     from erfnet_jobs.launch.verdict import GangResult
     from erfnet_jobs.plan import Plan
+    from erfnet_jobs.specs import Spec
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 
@@ -89,7 +89,7 @@ def _run(session: "Session", spec: "Spec", as_json: bool, devices: tuple[int, ..
 
 def _tell(plan: "Plan", course: "Course", result: "GangResult", as_json: bool) -> None:
     from erfnet_jobs.cli.output import print_json
-    from erfnet_jobs.jobs import Outcome
+    from erfnet_jobs.states import Outcome
 
     if as_json:
         print_json(_document(plan, course, result))
@@ -127,7 +127,7 @@ def _document(plan: "Plan", course: "Course", result: "GangResult") -> dict[str,
 def _exit_code(result: "GangResult") -> int:
     """The exit code of the error that ended the run; a rank's own code counts only where it is one of ours."""
     from erfnet_jobs.errors import Interrupted, RanksFailed, all_errors
-    from erfnet_jobs.jobs import Outcome
+    from erfnet_jobs.states import Outcome
 
     if result.outcome is Outcome.CANCELLED:
         return Interrupted.exit_code
@@ -140,7 +140,7 @@ def _print_results(plan: "Plan", course: "Course") -> None:
 
     from erfnet_jobs.cli.measures import evaluation_lines
     from erfnet_jobs.cli.output import difference_text, file_size
-    from erfnet_jobs.jobs import EvalSpec
+    from erfnet_jobs.specs import EvalSpec
 
     for checkpoint in course.checkpoints.values():
         click.echo(f"checkpoint  {Path(plan.run_dir, checkpoint.path)}  {file_size(checkpoint.size)}")

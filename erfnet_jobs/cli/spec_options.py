@@ -12,7 +12,8 @@ import click
 from erfnet_jobs.cli.parameters import AUGMENT, DEVICES, EPOCHS, FORMATS, SIZE, STAGES
 
 if TYPE_CHECKING:
-    from erfnet_jobs.jobs import EvalSpec, ExportSpec, InferSpec, TrainSpec
+    from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec
+    from erfnet_jobs.train_spec import TrainSpec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -127,7 +128,7 @@ infer_options = _together(
 
 def train_spec(values: Mapping[str, Any]) -> "TrainSpec":
     """The TrainSpec of `train_options`' values; --devices alone says --cards too. Raises UsageError."""
-    from erfnet_jobs.jobs import TrainSpec
+    from erfnet_jobs.train_spec import TrainSpec
 
     names = ("data", "stages", "epochs", "batch_size", "lr", "size", "seed", "checkpoint", "keep")
     more = ("scale_lr", "augment", "from_scratch", "validate_every", "amp")
@@ -143,7 +144,8 @@ def _cards_of(values: Mapping[str, Any]) -> int:
 
 def eval_spec(values: Mapping[str, Any]) -> "EvalSpec":
     """The EvalSpec of `eval_options`' values; --devices alone says --cards too. Raises UsageError."""
-    from erfnet_jobs.jobs import ENCODER, ERFNET, EvalSpec
+    from erfnet_jobs.choices import ENCODER, ERFNET
+    from erfnet_jobs.specs import EvalSpec
 
     names = ("checkpoints", "data", "split", "size", "batch_size", "protocol", "save_predictions", "worst")
     network = ENCODER if values["encoder"] else ERFNET
@@ -163,7 +165,7 @@ def _named_checkpoint(values: Mapping[str, Any], found_best: str | None) -> str:
 
 def export_spec(values: Mapping[str, Any], found_best: str | None = None) -> "ExportSpec":
     """The ExportSpec of `export_options`' values; `found_best` is what --best led to. Raises UsageError."""
-    from erfnet_jobs.jobs import ExportSpec
+    from erfnet_jobs.specs import ExportSpec
 
     names = ("formats", "size", "batch", "head")
     return ExportSpec(checkpoint=_named_checkpoint(values, found_best), **{name: values[name] for name in names})
@@ -171,7 +173,7 @@ def export_spec(values: Mapping[str, Any], found_best: str | None = None) -> "Ex
 
 def infer_spec(values: Mapping[str, Any], found_best: str | None = None) -> "InferSpec":
     """The InferSpec of `infer_options`' values; `found_best` is what --best led to. Raises UsageError."""
-    from erfnet_jobs.jobs import InferSpec
+    from erfnet_jobs.specs import InferSpec
 
     names = ("images", "split", "size", "limit", "output", "logits")
     return InferSpec(checkpoint=_named_checkpoint(values, found_best), **{name: values[name] for name in names})

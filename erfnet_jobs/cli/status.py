@@ -22,7 +22,7 @@ from erfnet_jobs.cli.output import (
 from erfnet_jobs.cli.session import Session
 
 if TYPE_CHECKING:
-    from erfnet_jobs.jobs import JobState
+    from erfnet_jobs.states import JobState
 
 
 # Before a reason on a line of its own.
@@ -107,7 +107,7 @@ def status(session: Session, job: int | None, everything: bool, states: tuple[st
 
 def _states(names: tuple[str, ...]) -> "list[JobState] | None":
     from erfnet_jobs.errors import UsageError
-    from erfnet_jobs.jobs import JobState
+    from erfnet_jobs.states import JobState
 
     if wrong := [name for name in names if name not in set(JobState)]:
         raise UsageError(f"--state {wrong[0]}: give one of {', '.join(JobState)}")

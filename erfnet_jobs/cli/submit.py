@@ -20,7 +20,8 @@ from erfnet_jobs.cli.spec_options import (
 )
 
 if TYPE_CHECKING:
-    from erfnet_jobs.jobs import JobKind, Spec
+    from erfnet_jobs.specs import Spec
+    from erfnet_jobs.states import JobKind
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -92,7 +93,7 @@ def infer(ctx: click.Context, /, **values: Any) -> None:
 
 def _kinds(text: str) -> "list[JobKind]":
     from erfnet_jobs.errors import UsageError
-    from erfnet_jobs.jobs import JobKind
+    from erfnet_jobs.states import JobKind
 
     names = [name.strip() for name in text.split(",") if name.strip()]
     if wrong := [name for name in names if name not in ("export", "infer")]:

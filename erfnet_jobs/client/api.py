@@ -33,12 +33,13 @@ from erfnet_jobs.client.documents import (
 )
 from erfnet_jobs.client.rows import HostsSeen, insert_jobs, plan_document, with_needs
 from erfnet_jobs.errors import BadCheckpoint, BadData, BrokerUnreachable, NotFound, RegistryNotMigrated
-from erfnet_jobs.jobs import PLACED, TERMINAL, JobKind, JobState, Request
+from erfnet_jobs.jobs import Request
 from erfnet_jobs.registry import checkpoints, evaluations, hosts, jobs, logs, metrics, status
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.events import Actor
 from erfnet_jobs.registry.tables import Evaluation
 from erfnet_jobs.settings import Settings, load_settings
+from erfnet_jobs.states import PLACED, TERMINAL, JobKind, JobState
 
 WAIT_INTERVAL = 0.5
 _LOGGER = logging.getLogger(__name__)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from erfnet_jobs.errors import BadData
-from erfnet_jobs.jobs import EvalSpec, JobKind, Spec, TrainSpec
+from erfnet_jobs.specs import EvalSpec, Spec
+from erfnet_jobs.states import JobKind
+from erfnet_jobs.train_spec import TrainSpec
 
 IMAGES, LABELS = "leftImg8bit", "gtFine"
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from erfnet_jobs.jobs import Spec, TrainSpec, spec_from_json
 from erfnet_jobs.registry.evaluations import BestResult, BestRow
 from erfnet_jobs.registry.hosts import HostSummary
 from erfnet_jobs.registry.metrics import Value
@@ -24,6 +23,8 @@ from erfnet_jobs.registry.tables import (
     LogTail,
     Placement,
 )
+from erfnet_jobs.specs import Spec, spec_from_json
+from erfnet_jobs.train_spec import TrainSpec
 
 Document = dict[str, Any]
 

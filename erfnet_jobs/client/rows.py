@@ -10,13 +10,16 @@ from sqlalchemy.orm import Session
 from erfnet_jobs.client import submission
 from erfnet_jobs.client.documents import Document, training_document
 from erfnet_jobs.errors import NoHostFits
-from erfnet_jobs.jobs import TERMINAL, JobKind, JobState, Request, TrainSpec, spec_to_dict
+from erfnet_jobs.jobs import Request
 from erfnet_jobs.placement import Demand, HostState, can_ever_run
 from erfnet_jobs.registry.checkpoints import resolve_checkpoints
 from erfnet_jobs.registry.events import Actor
 from erfnet_jobs.registry.hosts import HostSummary, list_hosts
 from erfnet_jobs.registry.jobs import get_job, new_group, submit_job
 from erfnet_jobs.registry.tables import Job, JobDependency
+from erfnet_jobs.specs import spec_to_dict
+from erfnet_jobs.states import TERMINAL, JobKind, JobState
+from erfnet_jobs.train_spec import TrainSpec
 
 # Hosts come and go in minutes; who submits a thousand jobs need not ask a thousand times.
 HOSTS_SECONDS = 2.0

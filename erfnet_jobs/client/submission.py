@@ -5,9 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.client.data_folders import is_mindrecord
 from erfnet_jobs.errors import BadCheckpoint, BadData, UsageError
-from erfnet_jobs.jobs import ENCODER, ERFNET, EvalSpec, ExportSpec, InferSpec, JobKind, Request, Spec, TrainSpec
+from erfnet_jobs.jobs import Request
+from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
+from erfnet_jobs.states import JobKind
+from erfnet_jobs.train_spec import TrainSpec
 
 FOLLOWERS = (JobKind.EXPORT, JobKind.INFER)
 # Enough to look at; `submit infer` does all of a split.

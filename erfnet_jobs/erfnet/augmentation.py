@@ -22,7 +22,7 @@ MAX_BLUR: Final = 1.0
 
 @dataclass(frozen=True)
 class Choices:
-    """Which augmentations are on; the fields are the names of `jobs.AUGMENTATIONS`."""
+    """Which augmentations are on; the fields are the names of `choices.AUGMENTATIONS`."""
 
     flip: bool = False
     translate: bool = False

@@ -35,7 +35,7 @@ class Batch:
 class BatchPlan:
     """How a rank's batches are made: the same on every rank but for `rank`, and the same on every rerun.
 
-    `augment` names what is done by chance (of `jobs.AUGMENTATIONS`); `threads` is how many may load side by side; it
+    `augment` names what is done by chance (of `choices.AUGMENTATIONS`); `threads` is how many may load side by side; it
     changes no batch.
     """
 

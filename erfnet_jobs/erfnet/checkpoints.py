@@ -15,10 +15,10 @@ import numpy as np
 from mindspore import Parameter, Tensor
 from numpy.typing import NDArray
 
+from erfnet_jobs.choices import ENCODER
 from erfnet_jobs.erfnet.stages import network_of_name
 from erfnet_jobs.errors import BadCheckpoint
 from erfnet_jobs.files import sha256_of, sync_file, sync_folder
-from erfnet_jobs.jobs import ENCODER
 
 SUFFIX = ".ckpt"
 ADAM_PREFIX = "adam."

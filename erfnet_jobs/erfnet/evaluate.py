@@ -25,9 +25,9 @@ from erfnet_jobs.erfnet.split_measure import Keep, Measured, SplitMeasure
 from erfnet_jobs.erfnet.thinning import Thinning
 from erfnet_jobs.erfnet.world import broadcast
 from erfnet_jobs.errors import BadCheckpoint, UsageError
-from erfnet_jobs.jobs import EvalSpec
 from erfnet_jobs.plan import CheckpointFile, Plan
 from erfnet_jobs.reports import Evaluated, Phase, Progress, Report
+from erfnet_jobs.specs import EvalSpec
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from erfnet_jobs.erfnet.score_pictures import draw_scores
 from erfnet_jobs.erfnet.split_measure import Measured, SplitMeasure, enlarged
 from erfnet_jobs.erfnet.worst_pictures import worst_images, worst_picture
 from erfnet_jobs.errors import BadCheckpoint
-from erfnet_jobs.jobs import EvalSpec
 from erfnet_jobs.plan import CheckpointFile
 from erfnet_jobs.reports import Phase, Report
+from erfnet_jobs.specs import EvalSpec
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ import numpy as np
 from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
+from erfnet_jobs.choices import ARGMAX, MINDIR, ONNX
 from erfnet_jobs.erfnet.agreement import Agreement, Run, agreement, compare_classes, compare_logits, scene_batches
 from erfnet_jobs.erfnet.heads import Segmenter
 from erfnet_jobs.erfnet.inference import inference_network, network_name, only_input, use_weights
@@ -22,9 +23,9 @@ from erfnet_jobs.erfnet.stages import FILE_PREFIXES
 from erfnet_jobs.erfnet.transforms import Images
 from erfnet_jobs.errors import ErfnetJobsError, UsageError
 from erfnet_jobs.files import sha256_of, sync_file, sync_folder
-from erfnet_jobs.jobs import ARGMAX, MINDIR, ONNX, ExportSpec
 from erfnet_jobs.plan import CheckpointFile, Plan
 from erfnet_jobs.reports import ArtifactWritten, Phase, Report
+from erfnet_jobs.specs import ExportSpec
 
 # The largest difference that counts as the same, as a share of the largest logit.
 TOLERANCE = 1e-4

@@ -23,9 +23,9 @@ from erfnet_jobs.erfnet.thinning import Thinning
 from erfnet_jobs.erfnet.transforms import Images, prepare_image
 from erfnet_jobs.errors import BadData, UsageError
 from erfnet_jobs.files import sha256_of, write_atomically
-from erfnet_jobs.jobs import InferSpec
 from erfnet_jobs.plan import Plan
 from erfnet_jobs.reports import ArtifactWritten, Phase, Progress, Report
+from erfnet_jobs.specs import InferSpec
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 PREVIEW_NAME = "preview.png"

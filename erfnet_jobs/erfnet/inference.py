@@ -4,12 +4,12 @@ from pathlib import Path
 
 from mindspore import nn
 
+from erfnet_jobs.choices import ERFNET, NETWORKS
 from erfnet_jobs.erfnet import checkpoints
 from erfnet_jobs.erfnet.folding import FoldedNetwork
 from erfnet_jobs.erfnet.manifest import check_hash
 from erfnet_jobs.erfnet.model import make_network
 from erfnet_jobs.errors import BadCheckpoint
-from erfnet_jobs.jobs import ERFNET, NETWORKS
 from erfnet_jobs.plan import CheckpointFile, Plan
 
 

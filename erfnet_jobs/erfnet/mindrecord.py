@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from erfnet_jobs.choices import FOUND, RAW, STORES
 from erfnet_jobs.erfnet.build_lock import BuildLock, Progress, build_lock
 from erfnet_jobs.erfnet.cityscapes import Pair, find_pairs
 from erfnet_jobs.erfnet.data_hash import hash_of_pairs
@@ -30,7 +31,6 @@ from erfnet_jobs.erfnet.record_rows import (
 from erfnet_jobs.erfnet.record_writer import has_space, row_sizes, sync_files, write_rows
 from erfnet_jobs.errors import BadData, UsageError
 from erfnet_jobs.files import sync_folder, write_atomically
-from erfnet_jobs.jobs import FOUND, RAW, STORES
 
 __all__ = [
     "Build",
@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 class Build:
     """What to build and where: `root`'s split `subset` into the folder `target`, files called `base` inside.
 
-    `store` is how frames are stored (of `jobs.STORES`). `cached`: the place is the program's own; what is damaged there
+    `store` is how frames are stored (of `choices.STORES`). `cached`: the place is the program's own; what is damaged there
     is built anew without asking, what is there in another form serves, and what would not fit raw is stored as found.
     """
 

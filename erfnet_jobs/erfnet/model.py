@@ -7,8 +7,8 @@ from itertools import accumulate
 
 from mindspore import Tensor, nn
 
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.erfnet.blocks import Downsampler, FactorizedResidual, Upsampler
-from erfnet_jobs.jobs import ENCODER, ERFNET
 
 OUTPUTS = 20
 # Trainable parameters of ERFNet; the encoder's own head is not part of it.

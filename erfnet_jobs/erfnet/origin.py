@@ -6,8 +6,8 @@ from pathlib import Path
 from erfnet_jobs.erfnet.manifest import Entry, Manifest, check_hash
 from erfnet_jobs.erfnet.stages import STAGES, StageRun
 from erfnet_jobs.errors import BadCheckpoint, RanksFailed
-from erfnet_jobs.jobs import TrainSpec
 from erfnet_jobs.plan import CheckpointFile, Plan
+from erfnet_jobs.train_spec import TrainSpec
 
 
 @dataclass(frozen=True)

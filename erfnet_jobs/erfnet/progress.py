@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.erfnet.stages import StageRun
 from erfnet_jobs.erfnet.thinning import Thinning
-from erfnet_jobs.jobs import ENCODER, ERFNET
 from erfnet_jobs.reports import Metric, Progress, Report
 
 PROGRESS_INTERVAL = 0.5

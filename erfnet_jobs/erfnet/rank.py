@@ -17,9 +17,9 @@ from erfnet_jobs import __version__
 from erfnet_jobs.ascend.environment import RankEnvironment, from_environ
 from erfnet_jobs.ascend.lifeline import hold_lifeline
 from erfnet_jobs.errors import DiskFull, ErfnetJobsError, Interrupted, UsageError
-from erfnet_jobs.jobs import JobKind
 from erfnet_jobs.plan import Plan, read_plan
 from erfnet_jobs.reports import Done, Failed, Hello, ReportWriter
+from erfnet_jobs.states import JobKind
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from erfnet_jobs.choices import FOUND
 from erfnet_jobs.erfnet.pictures import check_same_size, decode_image, decode_train_ids
 from erfnet_jobs.erfnet.record_index import RecordIndex, read_index, split_blob
 from erfnet_jobs.erfnet.samples import Sample, Source
 from erfnet_jobs.errors import BadData
-from erfnet_jobs.jobs import FOUND
 
 META_NAME: Final = "meta.json"
 SCHEMA_VERSION: Final = 1
@@ -26,7 +26,7 @@ SCHEMA_VERSION: Final = 1
 class RecordMeta:
     """What a MindRecord was built from. `pixels` counts the pixels of train ids 0 to 19, `sizes` images by 'HxW'.
 
-    `store` is how frames are stored (of `jobs.STORES`; what was built before there was a choice holds them as found).
+    `store` is how frames are stored (of `choices.STORES`; what was built before there was a choice holds them as found).
     """
 
     dataset_hash: str

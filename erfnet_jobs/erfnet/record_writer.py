@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
+from erfnet_jobs.choices import FOUND, RAW
 from erfnet_jobs.erfnet.build_lock import Progress
 from erfnet_jobs.erfnet.cityscapes import LISTED, Pair
 from erfnet_jobs.erfnet.disk import disk_full, megabytes
@@ -26,7 +27,6 @@ from erfnet_jobs.erfnet.pictures import (
 )
 from erfnet_jobs.erfnet.png import HEADER_BYTES, stored_size
 from erfnet_jobs.errors import BadData, DiskFull, ErfnetJobsError
-from erfnet_jobs.jobs import FOUND, RAW
 
 SCHEMA: Final = {"name": {"type": "string"}, "image": {"type": "bytes"}, "label": {"type": "bytes"}}
 _SLACK: Final = 16 << 20

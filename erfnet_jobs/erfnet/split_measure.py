@@ -16,6 +16,7 @@ from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 from PIL import Image
 
+from erfnet_jobs.choices import FULL, HALF
 from erfnet_jobs.erfnet.exact_sums import join_over_ranks, sum_over_ranks
 from erfnet_jobs.erfnet.labels import IGNORE, OUTPUTS
 from erfnet_jobs.erfnet.loss import SMALLEST_WEIGHT_SUM
@@ -27,7 +28,6 @@ from erfnet_jobs.erfnet.samples import Sample, Source
 from erfnet_jobs.erfnet.stages import CLASS_WEIGHTS
 from erfnet_jobs.erfnet.transforms import Size, prepare_image, prepare_label
 from erfnet_jobs.errors import BadData
-from erfnet_jobs.jobs import FULL, HALF
 
 # Takes a sample and its prediction at the network's output size: uint8 h x w, train ids.
 Keep = Callable[[Sample, Pixels], None]

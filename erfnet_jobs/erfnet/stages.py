@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.erfnet.labels import DECODER_WEIGHTS, ENCODER_WEIGHTS
-from erfnet_jobs.jobs import ENCODER, ERFNET, TrainSpec
+from erfnet_jobs.train_spec import TrainSpec
 
 FILE_PREFIXES = {ENCODER: "Encoder", ERFNET: "ERFNet"}
 CLASS_WEIGHTS: dict[str, tuple[float, ...]] = {ENCODER: ENCODER_WEIGHTS, ERFNET: DECODER_WEIGHTS}

@@ -7,7 +7,7 @@ from erfnet_jobs.erfnet.dropout import draw_masks
 from erfnet_jobs.erfnet.feeding import StepInput, as_input
 from erfnet_jobs.erfnet.schedule import learning_rate, positions_of_rank
 from erfnet_jobs.erfnet.stages import StageRun
-from erfnet_jobs.jobs import TrainSpec
+from erfnet_jobs.train_spec import TrainSpec
 
 
 def epoch_lr(spec: TrainSpec, run: StageRun, epoch: int) -> float:

@@ -30,9 +30,9 @@ from erfnet_jobs.erfnet.train_step import TrainStep
 from erfnet_jobs.erfnet.training_data import rows_to_train_on
 from erfnet_jobs.erfnet.validation import Validation, validates, validations_left
 from erfnet_jobs.erfnet.world import broadcast
-from erfnet_jobs.jobs import TrainSpec
 from erfnet_jobs.plan import Plan
 from erfnet_jobs.reports import CheckpointRemoved, CheckpointWritten, Phase, Report
+from erfnet_jobs.train_spec import TrainSpec
 
 log = logging.getLogger(__name__)
 

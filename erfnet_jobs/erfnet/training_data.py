@@ -10,9 +10,9 @@ from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL
 from erfnet_jobs.erfnet.record_rows import Rows
 from erfnet_jobs.erfnet.thinning import Thinning
 from erfnet_jobs.errors import BadData
-from erfnet_jobs.jobs import TrainSpec
 from erfnet_jobs.plan import Plan
 from erfnet_jobs.reports import Phase, Report
+from erfnet_jobs.train_spec import TrainSpec
 
 
 def rows_to_train_on(spec: TrainSpec, plan: Plan, write: Callable[[Report], None]) -> Rows:

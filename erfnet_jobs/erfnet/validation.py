@@ -15,8 +15,8 @@ from erfnet_jobs.erfnet.record_rows import is_mindrecord
 from erfnet_jobs.erfnet.split_measure import Measured, SplitMeasure
 from erfnet_jobs.erfnet.stages import StageRun
 from erfnet_jobs.errors import BadData
-from erfnet_jobs.jobs import TrainSpec
 from erfnet_jobs.reports import Metric, Phase, Report
+from erfnet_jobs.train_spec import TrainSpec
 
 SPLIT = "val"
 

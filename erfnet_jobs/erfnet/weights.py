@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.errors import BadCheckpoint
-from erfnet_jobs.jobs import ENCODER, ERFNET
 
 Shapes = Mapping[str, tuple[int, ...]]
 Arrays = Mapping[str, NDArray[Any]]

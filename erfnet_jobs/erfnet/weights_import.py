@@ -6,13 +6,13 @@ from pathlib import Path
 
 from mindspore import Parameter, Tensor
 
+from erfnet_jobs.choices import NETWORKS
 from erfnet_jobs.erfnet import checkpoints
 from erfnet_jobs.erfnet.checkpoints import Position
 from erfnet_jobs.erfnet.model import make_network
 from erfnet_jobs.erfnet.torch_files import read_state_dict
 from erfnet_jobs.erfnet.weights import Fitted, fit
 from erfnet_jobs.errors import DiskFull, UsageError
-from erfnet_jobs.jobs import NETWORKS
 
 
 @dataclass(frozen=True)

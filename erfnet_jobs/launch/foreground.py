@@ -13,13 +13,15 @@ from types import FrameType
 
 from erfnet_jobs.ascend.devices import local_devices, threads_per_rank
 from erfnet_jobs.errors import BadCheckpoint, BadData, DiskFull, MissingDependency, NoHostFits, UsageError
-from erfnet_jobs.jobs import EvalSpec, ExportSpec, InferSpec, Outcome, Spec, TrainSpec
 from erfnet_jobs.launch.gang import PLAN_NAME, Gang
 from erfnet_jobs.launch.program import RankProgram, rank_program
 from erfnet_jobs.launch.verdict import GangResult
 from erfnet_jobs.launch.watch import GangWatch, ReportLine
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace, write_plan
 from erfnet_jobs.settings import Settings
+from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
+from erfnet_jobs.states import Outcome
+from erfnet_jobs.train_spec import TrainSpec
 
 STEP = 0.25
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -36,8 +36,8 @@ from typing import Any
 from erfnet_jobs import errors
 from erfnet_jobs.ascend.environment import RankEnvironment, from_environ
 from erfnet_jobs.ascend.lifeline import hold_lifeline
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.files import sha256_of, write_atomically
-from erfnet_jobs.jobs import ENCODER, ERFNET, EvalSpec, InferSpec, JobKind, TrainSpec
 from erfnet_jobs.plan import Plan, read_plan
 from erfnet_jobs.reports import (
     ArtifactWritten,
@@ -51,6 +51,9 @@ from erfnet_jobs.reports import (
     Progress,
     ReportWriter,
 )
+from erfnet_jobs.specs import EvalSpec, InferSpec
+from erfnet_jobs.states import JobKind
+from erfnet_jobs.train_spec import TrainSpec
 
 SCRIPT = "ERFNET_JOBS_SCRIPT"
 SLEEPER = ("import time", "time.sleep(3600)")

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from erfnet_jobs.errors import DiskFull, RanksFailed, from_exit_code
-from erfnet_jobs.jobs import Outcome
 from erfnet_jobs.launch.children import Death
 from erfnet_jobs.reports import Failed
+from erfnet_jobs.states import Outcome
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from erfnet_jobs.jobs import Outcome
 from erfnet_jobs.launch.children import Death
 from erfnet_jobs.launch.gang import GRACE, Gang
 from erfnet_jobs.launch.tail import tail
 from erfnet_jobs.launch.verdict import GangResult, Said, failure_of, first_to_fail, scheduler_failure
 from erfnet_jobs.reports import Done, Failed, MalformedReport, Report, decode, read_lines
+from erfnet_jobs.states import Outcome
 
 POLL_INTERVAL = 0.1
 # Seconds that a rank has to end after it said that it failed.

@@ -7,7 +7,6 @@ from sqlalchemy import and_, select
 
 from erfnet_jobs.client import Client
 from erfnet_jobs.errors import ErfnetJobsError, RegistryNotMigrated, RegistryUnreachable, UsageError
-from erfnet_jobs.jobs import Outcome, PartState
 from erfnet_jobs.launch.processes import kill_marked as kill_attempt
 from erfnet_jobs.local import redis_server, worker_process
 from erfnet_jobs.local.deadline import wait_until
@@ -16,6 +15,7 @@ from erfnet_jobs.local.marks import kill_marked, marked_processes
 from erfnet_jobs.registry.attempts import End, end_attempt, end_part
 from erfnet_jobs.registry.tables import Attempt, Placement
 from erfnet_jobs.settings import Settings
+from erfnet_jobs.states import Outcome, PartState
 
 CANCEL_SECONDS = 60.0
 

@@ -8,11 +8,12 @@ from datetime import timedelta
 from sqlalchemy import CursorResult, delete, exists, select, update
 from sqlalchemy.orm import Session
 
-from erfnet_jobs.jobs import PLACED, JobState, Outcome, Part, PartState
+from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.events import now, record_event
 from erfnet_jobs.registry.jobs import end_job, get_job, move_job
 from erfnet_jobs.registry.tables import Attempt, Job, Lease, Placement
 from erfnet_jobs.registry.text import printable
+from erfnet_jobs.states import PLACED, JobState, Outcome, PartState
 
 MAX_RETRY_DELAY = 600.0
 

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import CompoundSelect, Row, Select, or_, select, union
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from erfnet_jobs.choices import FULL, HALF
 from erfnet_jobs.errors import NotFound, UsageError
-from erfnet_jobs.jobs import FULL, HALF
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.tables import Checkpoint, Evaluation
 

@@ -9,9 +9,9 @@ from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.errors import NotFound, UsageError
-from erfnet_jobs.jobs import PartState
 from erfnet_jobs.registry.events import Actor, now, record_event
 from erfnet_jobs.registry.tables import Device, Host, Placement
+from erfnet_jobs.states import PartState
 
 HEALTHY = "ok"
 

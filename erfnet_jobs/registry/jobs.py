@@ -10,9 +10,11 @@ from sqlalchemy import Table, insert, select, update
 from sqlalchemy.orm import Session, make_transient_to_detached
 
 from erfnet_jobs.errors import NotFound, UsageError
-from erfnet_jobs.jobs import TERMINAL, TRANSITIONS, JobState, Request, spec_to_json
+from erfnet_jobs.jobs import Request
 from erfnet_jobs.registry.events import Actor, now, record_event
 from erfnet_jobs.registry.tables import Job, JobDependency, JobGroup
+from erfnet_jobs.specs import spec_to_json
+from erfnet_jobs.states import TERMINAL, TRANSITIONS, JobState
 
 # What a database's integer holds; a user may type more.
 MAX_ID = 2**63 - 1

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, or_, select, text, update
 from sqlalchemy.orm import Session, aliased
 
-from erfnet_jobs.jobs import JobState
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.tables import Checkpoint, Job, JobDependency
+from erfnet_jobs.states import JobState
 
 # Any number that nothing else in the same database uses.
 PASS_LOCK = 0x45524E46

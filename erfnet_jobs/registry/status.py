@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from erfnet_jobs.jobs import TERMINAL, JobState
 from erfnet_jobs.registry.evaluations import evaluations_of_job
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.logs import job_events, log_tails
@@ -21,6 +20,7 @@ from erfnet_jobs.registry.tables import (
     LogTail,
     Placement,
 )
+from erfnet_jobs.states import TERMINAL, JobState
 
 # In the order of the list: what runs, what will run, what waits for others.
 ACTIVE = (JobState.RUNNING, JobState.STARTING, JobState.ASSIGNED, JobState.QUEUED, JobState.WAITING)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from erfnet_jobs.broker import celery_settings
 from erfnet_jobs.client import Client
-from erfnet_jobs.jobs import Request, TrainSpec
+from erfnet_jobs.jobs import Request
 from erfnet_jobs.local.redis_server import start_redis, stop_redis
 from erfnet_jobs.registry.migrate import upgrade
 from erfnet_jobs.settings import Settings, load_settings
+from erfnet_jobs.train_spec import TrainSpec
 from tests.benchmarks.big_registry import fill
 from tests.benchmarks.rows import Row
 from tests.layout import empty_dataset

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
+from erfnet_jobs.choices import AUGMENTATIONS, FOUND, RAW, STORES
 from erfnet_jobs.erfnet.batches import BatchPlan, stage_batches
 from erfnet_jobs.erfnet.cityscapes import Pair, find_pairs
 from erfnet_jobs.erfnet.mindrecord import Build, build_mindrecord, training_rows
@@ -27,7 +28,6 @@ from erfnet_jobs.erfnet.record_rows import Rows
 from erfnet_jobs.erfnet.record_writer import read_row, write_rows
 from erfnet_jobs.erfnet.scenes import Scenes, make_scenes
 from erfnet_jobs.erfnet.stages import STAGES, StageRun
-from erfnet_jobs.jobs import AUGMENTATIONS, FOUND, RAW, STORES
 from tests.benchmarks.rows import Row
 
 FRAMES = 6

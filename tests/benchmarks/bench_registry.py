@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from erfnet_jobs.jobs import Request, TrainSpec, spec_to_json
+from erfnet_jobs.jobs import Request
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.evaluations import best
 from erfnet_jobs.registry.events import Actor
@@ -16,6 +16,8 @@ from erfnet_jobs.registry.jobs import submit_job
 from erfnet_jobs.registry.metrics import metric_names, metric_series
 from erfnet_jobs.registry.migrate import upgrade
 from erfnet_jobs.registry.status import count_by_state, job_details, list_jobs
+from erfnet_jobs.specs import spec_to_json
+from erfnet_jobs.train_spec import TrainSpec
 from tests.benchmarks.big_registry import fill
 from tests.benchmarks.rows import Row
 

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from erfnet_jobs.client import Client
-from erfnet_jobs.jobs import JobState, Request, TrainSpec
+from erfnet_jobs.jobs import Request
 from erfnet_jobs.local.processes import start_of
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.events import Actor
@@ -13,6 +13,8 @@ from erfnet_jobs.registry.hosts import FoundDevice, register_host
 from erfnet_jobs.registry.jobs import submit_job
 from erfnet_jobs.registry.migrate import upgrade
 from erfnet_jobs.settings import load_settings
+from erfnet_jobs.states import JobState
+from erfnet_jobs.train_spec import TrainSpec
 from tests.benchmarks.rows import Row
 from tests.services import RedisServer, Site, eventually
 from workers.placing import pass_once

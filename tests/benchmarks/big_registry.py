@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, text
 
-from erfnet_jobs.jobs import EvalSpec, JobState, TrainSpec, spec_to_json
 from erfnet_jobs.registry.engine import make_engine
 from erfnet_jobs.registry.tables import (
     Artifact,
@@ -22,6 +21,9 @@ from erfnet_jobs.registry.tables import (
     LogTail,
     Placement,
 )
+from erfnet_jobs.specs import EvalSpec, spec_to_json
+from erfnet_jobs.states import JobState
+from erfnet_jobs.train_spec import TrainSpec
 
 Rows = Iterator[Mapping[str, Any]]
 BEGAN = datetime(2025, 1, 1, tzinfo=UTC)

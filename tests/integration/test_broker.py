@@ -10,7 +10,7 @@ import pytest
 
 from erfnet_jobs.broker import TIMEOUT_SECONDS, Broker, kind_queue, shown_url
 from erfnet_jobs.errors import BrokerUnreachable
-from erfnet_jobs.jobs import JobKind
+from erfnet_jobs.states import JobKind
 from tests.services import RedisServer
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.erfnet import checkpoints
 from erfnet_jobs.erfnet.adam import Adam
 from erfnet_jobs.erfnet.checkpoints import Position
 from erfnet_jobs.erfnet.initialise import initialise
 from erfnet_jobs.errors import BadCheckpoint
 from erfnet_jobs.files import sha256_of
-from erfnet_jobs.jobs import ENCODER, ERFNET
 from tests.tiny import in_graphs, make_tiny, values_of
 
 pytestmark = pytest.mark.mindspore

@@ -9,10 +9,13 @@ import pytest
 
 from erfnet_jobs.client import Client
 from erfnet_jobs.errors import BadData, BrokerUnreachable, NotFound, UsageError
-from erfnet_jobs.jobs import EvalSpec, ExportSpec, JobKind, Request, TrainSpec
+from erfnet_jobs.jobs import Request
 from erfnet_jobs.local.redis_server import start_redis, stop_redis
 from erfnet_jobs.registry.migrate import upgrade
 from erfnet_jobs.settings import Settings, load_settings
+from erfnet_jobs.specs import EvalSpec, ExportSpec
+from erfnet_jobs.states import JobKind
+from erfnet_jobs.train_spec import TrainSpec
 from tests.layout import empty_dataset
 
 

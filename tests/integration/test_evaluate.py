@@ -9,6 +9,7 @@ from mindspore import Tensor
 from PIL import Image
 
 from erfnet_jobs.ascend.environment import RankEnvironment
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.erfnet import checkpoints, inference
 from erfnet_jobs.erfnet.checkpoints import Position
 from erfnet_jobs.erfnet.evaluate import evaluate
@@ -16,11 +17,12 @@ from erfnet_jobs.erfnet.evaluation_pictures import Result, worth_drawing
 from erfnet_jobs.erfnet.initialise import initialise
 from erfnet_jobs.erfnet.scenes import Scenes, make_scenes
 from erfnet_jobs.errors import BadCheckpoint, UsageError
-from erfnet_jobs.jobs import ENCODER, ERFNET, EvalSpec, JobKind
 from erfnet_jobs.launch.gang import Gang
 from erfnet_jobs.launch.program import RankProgram
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace, write_plan
 from erfnet_jobs.reports import ArtifactWritten, Done, Evaluated, decode
+from erfnet_jobs.specs import EvalSpec
+from erfnet_jobs.states import JobKind
 from tests.official import assert_official, official_scores
 from tests.small_data import make_dataset
 from tests.tiny import in_graphs, make_tiny

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.erfnet import checkpoints, export, inference
 from erfnet_jobs.erfnet.blocks import Downsampler, FactorizedResidual, Upsampler
 from erfnet_jobs.erfnet.checkpoints import Position
@@ -15,9 +16,10 @@ from erfnet_jobs.erfnet.initialise import initialise
 from erfnet_jobs.erfnet.model import OUTPUTS, make_network
 from erfnet_jobs.errors import ErfnetJobsError, MissingDependency
 from erfnet_jobs.files import sha256_of
-from erfnet_jobs.jobs import ENCODER, ERFNET, ExportSpec, JobKind
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
 from erfnet_jobs.reports import ArtifactWritten, Phase
+from erfnet_jobs.specs import ExportSpec
+from erfnet_jobs.states import JobKind
 from tests.optional import optional
 from tests.tiny import in_graphs
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.erfnet.folding import FoldedNetwork
 from erfnet_jobs.erfnet.initialise import initialise
 from erfnet_jobs.erfnet.model import make_network
-from erfnet_jobs.jobs import ENCODER, ERFNET
 from tests.tiny import in_graphs
 
 pytestmark = pytest.mark.mindspore

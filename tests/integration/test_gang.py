@@ -11,7 +11,6 @@ import pytest
 
 from erfnet_jobs.ascend.environment import ATTEMPT_MARK
 from erfnet_jobs.errors import RanksFailed
-from erfnet_jobs.jobs import Outcome
 from erfnet_jobs.launch import watch as watch_module
 from erfnet_jobs.launch.gang import Gang
 from erfnet_jobs.launch.processes import processes_with_mark
@@ -19,6 +18,7 @@ from erfnet_jobs.launch.program import RankProgram
 from erfnet_jobs.launch.verdict import GangResult
 from erfnet_jobs.launch.watch import GangWatch, ReportLine
 from erfnet_jobs.reports import Done, Failed, Hello, Metric, encode
+from erfnet_jobs.states import Outcome
 from tests.gang_steps import (
     HOST,
     PROGRAM,

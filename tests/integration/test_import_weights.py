@@ -10,12 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.erfnet import checkpoints
 from erfnet_jobs.erfnet.model import make_network
 from erfnet_jobs.erfnet.weights import published_name
 from erfnet_jobs.errors import BadCheckpoint, NotFound
 from erfnet_jobs.files import sha256_of
-from erfnet_jobs.jobs import ENCODER, ERFNET
 from erfnet_jobs.registry import engine
 from erfnet_jobs.registry.checkpoints import resolve_checkpoints
 from erfnet_jobs.registry.engine import Registry

@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from mindspore import Tensor
 from PIL import Image
 
+from erfnet_jobs.choices import ERFNET
 from erfnet_jobs.erfnet import checkpoints, inference
 from erfnet_jobs.erfnet.checkpoints import Position
 from erfnet_jobs.erfnet.infer import distinct_names, infer
 from erfnet_jobs.erfnet.initialise import initialise
 from erfnet_jobs.errors import BadData, UsageError
-from erfnet_jobs.jobs import ERFNET, InferSpec, JobKind
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
 from erfnet_jobs.reports import ArtifactWritten, Progress
+from erfnet_jobs.specs import InferSpec
+from erfnet_jobs.states import JobKind
 from tests.tiny import in_graphs, make_tiny
 
 pytestmark = pytest.mark.mindspore

@@ -19,7 +19,7 @@ from erfnet_jobs.errors import (
     RegistryNotMigrated,
     UsageError,
 )
-from erfnet_jobs.jobs import Request, TrainSpec
+from erfnet_jobs.jobs import Request
 from erfnet_jobs.launch.program import RANK_MODULE, SCRIPTED
 from erfnet_jobs.launch.scripted_rank import SCRIPT
 from erfnet_jobs.local import redis_server
@@ -30,6 +30,7 @@ from erfnet_jobs.local.processes import Identity, identify, last_lines, read_ide
 from erfnet_jobs.local.up import bring_up
 from erfnet_jobs.local.worker_process import running_worker
 from erfnet_jobs.settings import Settings, load_settings
+from erfnet_jobs.train_spec import TrainSpec
 from tests.layout import empty_dataset
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)", "sleeper-of-this-test"]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from erfnet_jobs.choices import FOUND, RAW, STORES
 from erfnet_jobs.erfnet.data_check import check_dataset
 from erfnet_jobs.erfnet.data_hash import dataset_hash
 from erfnet_jobs.erfnet.dataset import open_source
@@ -25,7 +26,6 @@ from erfnet_jobs.erfnet.mindrecord import (
     training_rows,
 )
 from erfnet_jobs.errors import BadData, DiskFull, UsageError
-from erfnet_jobs.jobs import FOUND, RAW, STORES
 from tests.small_data import add_pair, make_dataset, paths_of
 
 pytestmark = pytest.mark.mindspore

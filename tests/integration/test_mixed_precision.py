@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
+from erfnet_jobs.choices import AMP_LEVELS
 from erfnet_jobs.erfnet.initialise import initialise
 from erfnet_jobs.erfnet.labels import DECODER_WEIGHTS
 from erfnet_jobs.erfnet.precision import loss_scale
 from erfnet_jobs.erfnet.train_step import TrainStep
-from erfnet_jobs.jobs import AMP_LEVELS
 from tests.tiny import TinyNet, in_graphs, random_batch, values_of
 
 pytestmark = pytest.mark.mindspore

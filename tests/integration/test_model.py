@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.erfnet.blocks import Upsampler
 from erfnet_jobs.erfnet.dropout import CHANNELS
 from erfnet_jobs.erfnet.initialise import initialise
 from erfnet_jobs.erfnet.model import OUTPUTS, PARAMETERS, SHALLOW_BLOCKS, Encoder, EncoderPred, ERFNet, make_network
-from erfnet_jobs.jobs import ENCODER, ERFNET
 from tests.tiny import in_graphs, values_of
 
 pytestmark = pytest.mark.mindspore

@@ -13,6 +13,7 @@ import pytest
 import torch
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.erfnet import checkpoints
 from erfnet_jobs.erfnet.adam import Adam
 from erfnet_jobs.erfnet.inference import inference_network, use_weights
@@ -21,7 +22,6 @@ from erfnet_jobs.erfnet.stages import CLASS_WEIGHTS
 from erfnet_jobs.erfnet.train_step import TrainStep
 from erfnet_jobs.erfnet.weights import published_name
 from erfnet_jobs.erfnet.weights_import import import_weights
-from erfnet_jobs.jobs import ENCODER, ERFNET
 from erfnet_jobs.plan import CheckpointFile
 from tests.tiny import in_graphs, values_of
 from tests.torch_erfnet import CLASSES, away_from_kinks, random_erfnet, torch_loss, with_close_classes, without_dropout

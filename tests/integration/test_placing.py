@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from erfnet_jobs.jobs import Request, TrainSpec
+from erfnet_jobs.jobs import Request
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import FoundDevice, list_hosts, register_host, set_drained, stop_host
 from erfnet_jobs.registry.jobs import get_job, submit_job
 from erfnet_jobs.registry.queue import queued_jobs
 from erfnet_jobs.registry.tables import Job, JobDependency, Placement
+from erfnet_jobs.train_spec import TrainSpec
 from tests.registry_steps import ACTOR
 from tests.services import eventually
 from workers.placing import BEHIND, DETAILED, pass_once

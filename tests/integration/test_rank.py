@@ -10,7 +10,6 @@ from PIL import Image
 
 from erfnet_jobs.erfnet.scenes import Scenes, make_scenes
 from erfnet_jobs.errors import BadCheckpoint, BadData
-from erfnet_jobs.jobs import EvalSpec, ExportSpec, InferSpec, TrainSpec
 from erfnet_jobs.launch.gang import Gang
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace, write_plan
 from erfnet_jobs.reports import (
@@ -24,6 +23,8 @@ from erfnet_jobs.reports import (
     decode,
     read_lines,
 )
+from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec
+from erfnet_jobs.train_spec import TrainSpec
 
 pytestmark = pytest.mark.mindspore
 SIZE = (64, 128)

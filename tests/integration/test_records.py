@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from erfnet_jobs.client.documents import evaluation_document
-from erfnet_jobs.jobs import EvalSpec, JobKind, Part, Request, TrainSpec
+from erfnet_jobs.jobs import Part, Request
 from erfnet_jobs.plan import Plan, RankPlace
 from erfnet_jobs.registry.attempts import assign, claim
 from erfnet_jobs.registry.engine import Registry
@@ -26,6 +26,9 @@ from erfnet_jobs.reports import (
     ReportWriter,
 )
 from erfnet_jobs.reports import Metric as MetricReport
+from erfnet_jobs.specs import EvalSpec
+from erfnet_jobs.states import JobKind
+from erfnet_jobs.train_spec import TrainSpec
 from tests.registry_steps import ACTOR, add_hosts
 from workers.rank_files import TAIL_BYTES
 from workers.records import Records

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.errors import UsageError
-from erfnet_jobs.jobs import PLACED, TERMINAL, TRANSITIONS, JobState, Outcome, Part, PartState
+from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.attempts import (
     End,
     assign,
@@ -32,6 +32,7 @@ from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.jobs import request_cancel
 from erfnet_jobs.registry.migrate import upgrade
 from erfnet_jobs.registry.tables import Attempt, Event, Job, JobDependency, Lease, Placement
+from erfnet_jobs.states import PLACED, TERMINAL, TRANSITIONS, JobState, Outcome, PartState
 from tests.registry_steps import ACTOR, HOSTS, SCHEDULER, add_hosts, submit
 
 DEVICES = (0, 1)

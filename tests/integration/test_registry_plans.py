@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
 
-from erfnet_jobs.jobs import JobState, Part
+from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry import checkpoints, evaluations, hosts, logs, metrics, status
 from erfnet_jobs.registry.attempts import (
     assign,
@@ -24,6 +24,7 @@ from erfnet_jobs.registry.attempts import (
 )
 from erfnet_jobs.registry.engine import make_engine
 from erfnet_jobs.registry.jobs import request_cancel
+from erfnet_jobs.states import JobState
 from tests.benchmarks.big_registry import fill
 from tests.registry_steps import ACTOR, SCHEDULER, WELL, failed, submit
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.errors import NotFound, UsageError
-from erfnet_jobs.jobs import JobState, Outcome, Part
+from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.attempts import End, assign, claim, end_part, report_running
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.evaluations import METRICS, best
@@ -17,6 +17,7 @@ from erfnet_jobs.registry.logs import host_events, job_events, log_tails, newest
 from erfnet_jobs.registry.metrics import metric_names, metric_series, newest_values
 from erfnet_jobs.registry.status import count_by_state, job_details, list_jobs
 from erfnet_jobs.registry.tables import EVALUATION_METRICS, Artifact, Checkpoint, Evaluation, LogTail, Metric
+from erfnet_jobs.states import JobState, Outcome
 from tests.registry_steps import SCHEDULER, add_hosts, failed, submit
 
 

@@ -10,13 +10,14 @@ import pytest
 from erfnet_jobs.erfnet.checkpoints import load
 from erfnet_jobs.erfnet.manifest import MANIFEST_NAME, Entry
 from erfnet_jobs.erfnet.scenes import Scenes, make_scenes
-from erfnet_jobs.jobs import JobKind, Outcome, TrainSpec
 from erfnet_jobs.launch.gang import PLAN_NAME, Gang
 from erfnet_jobs.launch.program import RankProgram
 from erfnet_jobs.launch.verdict import GangResult
 from erfnet_jobs.launch.watch import GangWatch
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace, write_plan
 from erfnet_jobs.reports import CheckpointWritten
+from erfnet_jobs.states import JobKind, Outcome
+from erfnet_jobs.train_spec import TrainSpec
 
 pytestmark = [pytest.mark.mindspore, pytest.mark.xdist_group("gangs")]
 HERE = "here"

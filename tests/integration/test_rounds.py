@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from erfnet_jobs.errors import NotFound
-from erfnet_jobs.jobs import Outcome
 from erfnet_jobs.registry.checkpoints import get_checkpoint
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import get_host
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.parts import HeldPart, held_parts
+from erfnet_jobs.states import Outcome
 from tests.services import NewSite, Site
 from workers import rounds as rounds_module
 from workers.news import News

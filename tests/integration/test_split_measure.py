@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.erfnet.dataset import open_source
 from erfnet_jobs.erfnet.initialise import initialise
 from erfnet_jobs.erfnet.labels import DECODER_WEIGHTS, IGNORE
@@ -15,10 +16,11 @@ from erfnet_jobs.erfnet.metrics import confusion_matrix
 from erfnet_jobs.erfnet.split_measure import SplitMeasure, enlarged
 from erfnet_jobs.erfnet.train_step import TrainStep
 from erfnet_jobs.erfnet.transforms import prepare_image, prepare_label
-from erfnet_jobs.jobs import ENCODER, ERFNET, JobKind, TrainSpec
 from erfnet_jobs.launch.gang import Gang
 from erfnet_jobs.launch.program import RankProgram
 from erfnet_jobs.plan import Plan, RankPlace, write_plan
+from erfnet_jobs.states import JobKind
+from erfnet_jobs.train_spec import TrainSpec
 from tests.small_data import make_dataset
 from tests.tiny import in_graphs, make_tiny, random_batch, values_of
 from tests.two_measures import DATA_SIZE, IMAGES, SIZE, measured_document, measured_network

@@ -6,10 +6,13 @@ import pytest
 from sqlalchemy import func, select
 
 from erfnet_jobs.errors import BadCheckpoint
-from erfnet_jobs.jobs import EvalSpec, ExportSpec, JobState, Request, TrainSpec
+from erfnet_jobs.jobs import Request
 from erfnet_jobs.plan import CheckpointFile
 from erfnet_jobs.registry.checkpoints import list_checkpoints
 from erfnet_jobs.registry.tables import Checkpoint
+from erfnet_jobs.specs import EvalSpec, ExportSpec
+from erfnet_jobs.states import JobState
+from erfnet_jobs.train_spec import TrainSpec
 from tests.layout import empty_dataset
 from tests.services import Site, eventually
 from workers.inputs import check_paths, named_checkpoints

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select
 
-from erfnet_jobs.jobs import EvalSpec, JobState, Outcome, PartState, Request
+from erfnet_jobs.jobs import Request
 from erfnet_jobs.launch.processes import processes_with_mark
 from erfnet_jobs.registry.hosts import cordon, get_host
 from erfnet_jobs.registry.parts import held_parts
 from erfnet_jobs.registry.tables import Checkpoint, Lease
+from erfnet_jobs.specs import EvalSpec
+from erfnet_jobs.states import JobState, Outcome, PartState
 from tests.services import NewSite, Site, eventually
 from workers.reaper import clear_if_gone, cordon_reason, mark_of
 

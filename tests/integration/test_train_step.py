@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
+from erfnet_jobs.choices import ENCODER
 from erfnet_jobs.erfnet.adam import Adam
 from erfnet_jobs.erfnet.initialise import initialise
 from erfnet_jobs.erfnet.labels import DECODER_WEIGHTS, ENCODER_WEIGHTS, IGNORE
@@ -14,10 +15,11 @@ from erfnet_jobs.erfnet.loss import LogSoftmax, WeightedLoss, check_finite
 from erfnet_jobs.erfnet.train_step import TrainStep
 from erfnet_jobs.erfnet.transforms import UNIT
 from erfnet_jobs.errors import LossNotFinite
-from erfnet_jobs.jobs import ENCODER, JobKind, TrainSpec
 from erfnet_jobs.launch.gang import Gang
 from erfnet_jobs.launch.program import RankProgram
 from erfnet_jobs.plan import Plan, RankPlace, write_plan
+from erfnet_jobs.states import JobKind
+from erfnet_jobs.train_spec import TrainSpec
 from tests.tiny import Pointwise, in_graphs, make_tiny, random_batch, values_of
 from tests.two_ranks import batch_of, first_values, take_steps
 

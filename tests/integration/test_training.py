@@ -16,9 +16,10 @@ from erfnet_jobs.erfnet.initialise import initialise
 from erfnet_jobs.erfnet.scenes import Scenes, make_scenes
 from erfnet_jobs.errors import BadCheckpoint, BadData, LossNotFinite, RanksFailed
 from erfnet_jobs.files import sha256_of
-from erfnet_jobs.jobs import JobKind, TrainSpec
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
 from erfnet_jobs.reports import CheckpointRemoved, CheckpointWritten, Metric, Phase, Progress
+from erfnet_jobs.states import JobKind
+from erfnet_jobs.train_spec import TrainSpec
 from tests.small_data import add_pair
 from tests.tiny import in_graphs, make_tiny
 

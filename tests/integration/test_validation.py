@@ -12,9 +12,10 @@ from erfnet_jobs.erfnet.scenes import Scenes, make_scenes
 from erfnet_jobs.erfnet.stages import stage_runs
 from erfnet_jobs.erfnet.validation import validates, validations_left
 from erfnet_jobs.errors import BadData
-from erfnet_jobs.jobs import JobKind, TrainSpec
 from erfnet_jobs.plan import Plan, RankPlace
 from erfnet_jobs.reports import CheckpointRemoved, Metric
+from erfnet_jobs.states import JobKind
+from erfnet_jobs.train_spec import TrainSpec
 from tests.small_data import make_dataset
 from tests.tiny import in_graphs, make_tiny
 

@@ -13,11 +13,14 @@ from sqlalchemy import func, select
 
 from erfnet_jobs.broker import Broker
 from erfnet_jobs.errors import AlreadyRunning, UsageError
-from erfnet_jobs.jobs import EvalSpec, ExportSpec, JobKind, JobState, Outcome, Part, Request, TrainSpec
+from erfnet_jobs.jobs import Part, Request
 from erfnet_jobs.registry.attempts import assign, claim
 from erfnet_jobs.registry.checkpoints import list_checkpoints
 from erfnet_jobs.registry.hosts import get_host
 from erfnet_jobs.registry.tables import Artifact, Attempt, Checkpoint, Evaluation, LogTail, Metric
+from erfnet_jobs.specs import EvalSpec, ExportSpec
+from erfnet_jobs.states import JobKind, JobState, Outcome
+from erfnet_jobs.train_spec import TrainSpec
 from tests.services import NewSite, RedisServer, Site, eventually
 
 RUNNING = JobState.RUNNING

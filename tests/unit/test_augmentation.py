@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from erfnet_jobs.choices import AUGMENTATIONS
 from erfnet_jobs.erfnet.augmentation import Augmentation, Choices, crop_box, draw_augmentation
-from erfnet_jobs.jobs import AUGMENTATIONS
 
 SEEDS = st.integers(0, 2**31)
 NAMES = st.sets(st.sampled_from(AUGMENTATIONS))

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from erfnet_jobs.choices import AUGMENTATIONS
 from erfnet_jobs.erfnet.batches import BatchPlan, stage_batches
 from erfnet_jobs.erfnet.samples import Sample
 from erfnet_jobs.erfnet.stages import STAGES, StageRun
-from erfnet_jobs.jobs import AUGMENTATIONS
 
 
 def rows(count):

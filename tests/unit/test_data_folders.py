@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from erfnet_jobs.client.data_folders import data_fault, is_mindrecord
-from erfnet_jobs.jobs import EvalSpec, ExportSpec, JobKind, TrainSpec
+from erfnet_jobs.specs import EvalSpec, ExportSpec
+from erfnet_jobs.states import JobKind
+from erfnet_jobs.train_spec import TrainSpec
 from tests.layout import empty_dataset
 
 

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from erfnet_jobs.choices import MAX_CARDS
 from erfnet_jobs.erfnet.exact_sums import MOST_RANKS, from_digits, to_digits
-from erfnet_jobs.jobs import MAX_CARDS
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 

@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erfnet_jobs.errors import UsageError
-from erfnet_jobs.jobs import (
+from erfnet_jobs.jobs import Request
+from erfnet_jobs.specs import (
     EvalSpec,
     ExportSpec,
     InferSpec,
-    Request,
     Spec,
-    TrainSpec,
     spec_from_dict,
     spec_from_json,
     spec_to_dict,
     spec_to_json,
 )
+from erfnet_jobs.train_spec import TrainSpec
 from tests.strategies import SPECS
 
 JSON = st.recursive(

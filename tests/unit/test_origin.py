@@ -5,8 +5,9 @@ from erfnet_jobs.erfnet.origin import adopt_resumed, origin_of, resumed_position
 from erfnet_jobs.erfnet.stages import stage_runs
 from erfnet_jobs.errors import BadCheckpoint, RanksFailed
 from erfnet_jobs.files import sha256_of
-from erfnet_jobs.jobs import JobKind, TrainSpec
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
+from erfnet_jobs.states import JobKind
+from erfnet_jobs.train_spec import TrainSpec
 
 SPEC = TrainSpec(data="/data", epochs=(2, 2, 2, 2))
 

@@ -5,9 +5,10 @@ import pytest
 from erfnet_jobs.ascend.environment import RankEnvironment
 from erfnet_jobs.erfnet import rank
 from erfnet_jobs.errors import BadData, DiskFull
-from erfnet_jobs.jobs import EvalSpec, JobKind
 from erfnet_jobs.plan import Plan, RankPlace, write_plan
 from erfnet_jobs.reports import Done, Failed, decode, read_lines
+from erfnet_jobs.specs import EvalSpec
+from erfnet_jobs.states import JobKind
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from click.testing import CliRunner
 
 from erfnet_jobs.cli import spec_options
 from erfnet_jobs.errors import UsageError
-from erfnet_jobs.jobs import EvalSpec, ExportSpec, InferSpec, Spec, TrainSpec
+from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
+from erfnet_jobs.train_spec import TrainSpec
 
 KINDS: dict[type[Spec], tuple[Any, Any, list[str]]] = {
     TrainSpec: (spec_options.train_options, spec_options.train_spec, ["--data", "D"]),

@@ -1,6 +1,7 @@
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.erfnet.schedule import learning_rate
 from erfnet_jobs.erfnet.stages import STAGES, network_of_name, stage_runs
-from erfnet_jobs.jobs import ENCODER, ERFNET, TrainSpec
+from erfnet_jobs.train_spec import TrainSpec
 
 SPEC = TrainSpec(data="/data")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from erfnet_jobs.jobs import PLACED, TERMINAL, TRANSITIONS, JobState
+from erfnet_jobs.states import PLACED, TERMINAL, TRANSITIONS, JobState
 
 
 def _reachable(start: JobState) -> set[JobState]:

@@ -2,8 +2,8 @@ import pytest
 
 from erfnet_jobs.erfnet.progress import StepDone, TrainingProgress
 from erfnet_jobs.erfnet.stages import stage_runs
-from erfnet_jobs.jobs import TrainSpec
 from erfnet_jobs.reports import Metric, Progress
+from erfnet_jobs.train_spec import TrainSpec
 
 SPEC = TrainSpec(data="/data", epochs=(1, 1, 1, 1))
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.erfnet.weights import NAMED, fit, published_name, whole_names
 from erfnet_jobs.errors import BadCheckpoint
-from erfnet_jobs.jobs import ENCODER, ERFNET
 
 FILE = Path("published.pth")
 # A network like ERFNet, small: convolutions, BatchNorm, a decoder, a head.

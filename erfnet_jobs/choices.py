@@ -1,0 +1,41 @@
+"""What a spec can name: networks, splits, protocols, formats, and the reference's values. Stdlib only."""
+
+import math
+from collections.abc import Callable, Mapping
+
+ERFNET = "erfnet"
+ENCODER = "encoder"
+NETWORKS = (ERFNET, ENCODER)
+SPLITS = ("train", "val", "test")
+AUGMENTATIONS = ("flip", "translate", "crop", "blur")
+DEFAULT_AUGMENT = ("crop", "flip")
+# Where predictions and labels meet: at the network's size, or at the label's own.
+HALF = "half"
+FULL = "full"
+PROTOCOLS = (HALF, FULL)
+MINDIR = "mindir"
+ONNX = "onnx"
+EXPORT_FORMATS = (MINDIR, ONNX)
+LOGITS = "logits"
+ARGMAX = "argmax"
+HEADS = (LOGITS, ARGMAX)
+# How a MindRecord stores frames: PNGs without compression, for speed, or each file as it was found.
+RAW = "raw"
+FOUND = "found"
+STORES = (RAW, FOUND)
+STAGES = (1, 2, 3, 4)
+
+# How the first learning rate follows the number of cards.
+LR_SCALINGS: Mapping[str, Callable[[int], float]] = {"none": lambda _cards: 1.0, "linear": float, "sqrt": math.sqrt}
+# MindSpore's levels of automatic mixed precision (mindspore.amp.auto_mixed_precision).
+AMP_LEVELS = ("O0", "O1", "O2", "O3", "auto")
+
+# The reference port's recipe (mindspore-ai/models, research/cv/erfnet): epochs of its four stages, batch per rank,
+# height x width, and the first learning rate on one card; on its four cards it has 1e-3, which is sqrt(4) times that.
+REFERENCE_EPOCHS = (65, 85, 65, 85)
+REFERENCE_BATCH_SIZE = 6
+REFERENCE_SIZE = (512, 1024)
+REFERENCE_LR = 5e-4
+
+MAX_CARDS = 4096
+DOWNSAMPLING = 8
