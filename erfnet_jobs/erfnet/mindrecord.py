@@ -53,8 +53,9 @@ log = logging.getLogger(__name__)
 class Build:
     """What to build and where: `root`'s split `subset` into the folder `target`, files called `base` inside.
 
-    `store` is how frames are stored (of `choices.STORES`). `cached`: the place is the program's own; what is damaged there
-    is built anew without asking, what is there in another form serves, and what would not fit raw is stored as found.
+    `store` is how frames are stored (of `choices.STORES`). `cached`: the place is the program's own; what is damaged
+    there is built anew without asking, what is there in another form serves, and what would not fit raw is stored as
+    found.
     """
 
     root: Path

@@ -26,7 +26,7 @@ SCHEMA_VERSION: Final = 1
 class RecordMeta:
     """What a MindRecord was built from. `pixels` counts the pixels of train ids 0 to 19, `sizes` images by 'HxW'.
 
-    `store` is how frames are stored (of `choices.STORES`; what was built before there was a choice holds them as found).
+    `store` is how frames are stored (of `choices.STORES`; built before there was a choice: as found).
     """
 
     dataset_hash: str
