@@ -4,7 +4,8 @@ A spec is what the ranks need to know; how it is placed and retried (`Request`) 
 """
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, get_type_hints
@@ -74,16 +75,35 @@ ERFNET = "erfnet"
 ENCODER = "encoder"
 NETWORKS = (ERFNET, ENCODER)
 SPLITS = ("train", "val", "test")
-EXPORT_FORMATS = ("mindir",)
+AUGMENTATIONS = ("flip", "translate", "crop", "blur")
+DEFAULT_AUGMENT = ("crop", "flip")
+# Where predictions and labels meet: at the network's size, or at the label's own.
+HALF = "half"
+FULL = "full"
+PROTOCOLS = (HALF, FULL)
+MINDIR = "mindir"
+ONNX = "onnx"
+EXPORT_FORMATS = (MINDIR, ONNX)
+LOGITS = "logits"
+ARGMAX = "argmax"
+HEADS = (LOGITS, ARGMAX)
+# How a MindRecord stores frames: PNGs without compression, for speed, or each file as it was found.
+RAW = "raw"
+FOUND = "found"
+STORES = (RAW, FOUND)
 STAGES = (1, 2, 3, 4)
 
+# How the first learning rate follows the number of cards.
+LR_SCALINGS: Mapping[str, Callable[[int], float]] = {"none": lambda _cards: 1.0, "linear": float, "sqrt": math.sqrt}
+# MindSpore's levels of automatic mixed precision (mindspore.amp.auto_mixed_precision).
+AMP_LEVELS = ("O0", "O1", "O2", "O3", "auto")
+
 # The reference port's recipe (mindspore-ai/models, research/cv/erfnet): epochs of its four stages, batch per rank,
-# height x width, and the first learning rate alone and distributed.
+# height x width, and the first learning rate on one card; on its four cards it has 1e-3, which is sqrt(4) times that.
 REFERENCE_EPOCHS = (65, 85, 65, 85)
 REFERENCE_BATCH_SIZE = 6
 REFERENCE_SIZE = (512, 1024)
-REFERENCE_LR_STANDALONE = 5e-4
-REFERENCE_LR_DISTRIBUTED = 1e-3
+REFERENCE_LR = 5e-4
 
 MAX_CARDS = 4096
 DOWNSAMPLING = 8
@@ -115,8 +135,11 @@ class TrainSpec:
     """Train ERFNet's stages one after another in one gang.
 
     `batch_size` is images per rank; `size` is (height, width) in pixels; `lr` is the first learning rate of a pair of
-    stages (None: the reference's, by `cards`); `checkpoint` names the weights from which a first stage other than 1
-    starts; `keep` is how many of the newest checkpoints of each stage stay on disk.
+    stages on one card (None: the reference's), and `scale_lr` how it follows the cards (None: not at all where `lr` is
+    given, else by their square root). `checkpoint` names the weights from which a first stage other than 1 starts, or
+    `from_scratch` says that it starts from random ones. `keep` is how many of the newest checkpoints of each stage stay
+    on disk beside its best, `validate_every` after how many epochs the validation split is measured (0: never), `amp`
+    the level of mixed precision (None: the device's default), `augment` names what is done to images by chance.
     """
 
     kind: ClassVar[JobKind] = JobKind.TRAIN
@@ -130,6 +153,11 @@ class TrainSpec:
     seed: int = 1
     checkpoint: str | None = None
     keep: int = 3
+    scale_lr: str | None = None
+    from_scratch: bool = False
+    validate_every: int = 1
+    amp: str | None = None
+    augment: tuple[str, ...] = DEFAULT_AUGMENT
 
     def __post_init__(self) -> None:
         _check_common(self.cards, self.size, self.batch_size)
@@ -151,10 +179,37 @@ class TrainSpec:
         _require(_whole(self.keep, 1, 2**31), "keep", self.keep, "keep at least one checkpoint")
         _require(bool(self.data), "data", self.data, "give a dataset folder or a MindRecord")
         _require(
-            self.stages[0] == 1 or self.checkpoint is not None,
+            self.scale_lr in (None, *LR_SCALINGS), "scale_lr", self.scale_lr, f"give one of {', '.join(LR_SCALINGS)}"
+        )
+        _require(self.amp in (None, *AMP_LEVELS), "amp", self.amp, f"give one of {', '.join(AMP_LEVELS)}")
+        _require(
+            _whole(self.validate_every, 0, 100_000),
+            "validate every",
+            self.validate_every,
+            "give epochs, or 0 for never",
+        )
+        _require(
+            isinstance(self.augment, tuple)
+            and len(set(self.augment)) == len(self.augment)
+            and set(self.augment) <= set(AUGMENTATIONS),
+            "augment",
+            self.augment,
+            f"give some of {', '.join(AUGMENTATIONS)}, each once, or none",
+        )
+        self._check_start()
+
+    def _check_start(self) -> None:
+        _require(
+            self.stages[0] == 1 or self.checkpoint is not None or self.from_scratch,
             "checkpoint",
             self.checkpoint,
-            f"stage {self.stages[0]} starts from weights; name them with --checkpoint",
+            f"stage {self.stages[0]} starts from weights: name them with --checkpoint, or say --from-scratch",
+        )
+        _require(
+            not (self.from_scratch and self.checkpoint is not None),
+            "checkpoint",
+            self.checkpoint,
+            "--from-scratch starts from random weights: leave one of the two out",
         )
         _require(
             self.stages[0] != 1 or self.checkpoint is None,
@@ -165,17 +220,35 @@ class TrainSpec:
 
     @property
     def first_lr(self) -> float:
-        """The learning rate at epoch 0: `lr`, else the reference's for one card or for several."""
-        if self.lr is not None:
-            return self.lr
-        return REFERENCE_LR_STANDALONE if self.cards == 1 else REFERENCE_LR_DISTRIBUTED
+        """The learning rate at epoch 0, on all cards."""
+        return self.base_lr * LR_SCALINGS[self.lr_scaling](self.cards)
+
+    @property
+    def base_lr(self) -> float:
+        """The learning rate at epoch 0 on one card."""
+        return REFERENCE_LR if self.lr is None else self.lr
+
+    @property
+    def lr_scaling(self) -> str:
+        """How the learning rate follows the cards: one of LR_SCALINGS."""
+        if self.scale_lr is not None:
+            return self.scale_lr
+        return "sqrt" if self.lr is None else "none"
+
+    @property
+    def global_batch(self) -> int:
+        """Images of all ranks together in one step."""
+        return self.batch_size * self.cards
 
 
 @dataclass(frozen=True)
 class EvalSpec:
-    """Measure checkpoints on a split: loss and per-class IoU at `size` (height, width).
+    """Measure checkpoints on a split: loss and per-class IoU at `size` (height, width), on `cards` ranks.
 
-    `checkpoints` are references (id, path, JOB:best, JOB:last, JOB:all); `network` is 'erfnet' or 'encoder'.
+    `checkpoints` are references (id, path, JOB:best, JOB:last, JOB:all); `network` is 'erfnet' or 'encoder';
+    `batch_size` is images per rank. `protocol` says where predictions and labels meet: 'half' at the network's size,
+    'full' at the label's own. Predictions go as labelIds PNGs into `save_predictions` (None: nowhere); `worst` is how
+    many of the images with the lowest mean IoU are drawn.
     """
 
     kind: ClassVar[JobKind] = JobKind.EVAL
@@ -186,34 +259,57 @@ class EvalSpec:
     size: tuple[int, int] = REFERENCE_SIZE
     batch_size: int = 1
     cards: int = 1
+    protocol: str = HALF
+    save_predictions: str | None = None
+    worst: int = 8
 
     def __post_init__(self) -> None:
         _check_common(self.cards, self.size, self.batch_size)
-        _require(self.cards == 1, "cards", self.cards, "an evaluation runs on one device")
+        _require(self.protocol in PROTOCOLS, "protocol", self.protocol, f"give one of {', '.join(PROTOCOLS)}")
+        _require(
+            self.save_predictions is None or (isinstance(self.save_predictions, str) and self.save_predictions != ""),
+            "save predictions",
+            self.save_predictions,
+            "give a folder",
+        )
+        _require(_whole(self.worst, 0, 1000), "worst", self.worst, "give a number from 0 to 1000 (images to draw)")
         _require(bool(self.checkpoints), "checkpoint", self.checkpoints, "name at least one checkpoint")
         _require(self.split in SPLITS, "split", self.split, f"give one of {', '.join(SPLITS)}")
         _require(self.network in NETWORKS, "network", self.network, f"give one of {', '.join(NETWORKS)}")
 
+    @property
+    def recorded_protocol(self) -> str:
+        """As reports name it: 'half' or 'full', and 'encoder-half' or 'encoder-full', which never compare with them."""
+        return f"{ENCODER}-{self.protocol}" if self.network == ENCODER else self.protocol
+
 
 @dataclass(frozen=True)
 class ExportSpec:
-    """Write a checkpoint's network as a file for inference, for input 1 x 3 x height x width."""
+    """Write a checkpoint's network as files for inference, for input `batch` x 3 x height x width.
+
+    `formats` are the kinds of file; `head` says what comes out: 'logits', or with 'argmax' the train ids.
+    """
 
     kind: ClassVar[JobKind] = JobKind.EXPORT
     checkpoint: str
-    formats: tuple[str, ...] = EXPORT_FORMATS
+    formats: tuple[str, ...] = (MINDIR,)
     size: tuple[int, int] = REFERENCE_SIZE
     cards: int = 1
+    batch: int = 1
+    head: str = LOGITS
 
     def __post_init__(self) -> None:
         _check_common(self.cards, self.size, 1)
+        _require(_whole(self.batch, 1, 1024), "batch", self.batch, "give a number from 1 to 1024 (images at a time)")
+        _require(self.head in HEADS, "head", self.head, f"give one of {', '.join(HEADS)}")
         _require(self.cards == 1, "cards", self.cards, "an export runs on one device")
         _require(
             bool(self.formats) and set(self.formats) <= set(EXPORT_FORMATS),
             "format",
-            self.formats,
-            f"give some of {', '.join(EXPORT_FORMATS)}",
+            ",".join(self.formats),
+            f"give {', '.join(EXPORT_FORMATS)}, or several with commas between them",
         )
+        _require(len(set(self.formats)) == len(self.formats), "format", ",".join(self.formats), "give each format once")
 
 
 @dataclass(frozen=True)
@@ -222,7 +318,7 @@ class InferSpec:
 
     `images` is a folder of pictures or a Cityscapes-layout dataset (then `split` chooses, and input, ground truth and
     prediction stand side by side); `limit` ends after that many pictures; `output` (None: the run's folder) is where
-    the pictures go.
+    the pictures go; into `logits` (None: nowhere) go the network's logits, a NAME.npy for each picture.
     """
 
     kind: ClassVar[JobKind] = JobKind.INFER
@@ -233,6 +329,7 @@ class InferSpec:
     limit: int | None = None
     output: str | None = None
     cards: int = 1
+    logits: str | None = None
 
     def __post_init__(self) -> None:
         _check_common(self.cards, self.size, 1)

@@ -58,6 +58,7 @@ class Progress:
     loss: float | None = None
     images_per_second: float | None = None
     eta_seconds: float | None = None
+    lr: float | None = None
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,11 @@ class CheckpointRemoved:
 class Evaluated:
     """Metrics of one checkpoint (`checkpoint_id` where the registry knows it) on one dataset.
 
-    `iou_class` has 19 entries in trainId order, None where a class occurs in neither truth nor prediction; `mean_iou`
-    averages the others, `mean_iou_19` counts them as 0. `size` fields are pixels, `mean_loss` is per-pixel weighted.
+    `iou_class` has 19 entries in trainId order, `iou_category` 7 (flat, construction, object, nature, sky, human,
+    vehicle), None where one occurs in neither truth nor prediction; `mean_iou` and `mean_iou_category` average the
+    others, `mean_iou_19` counts absent classes as 0.
+    `protocol` is 'half' or 'full', of the encoder alone 'encoder-half' or 'encoder-full'. `size` fields are pixels,
+    `mean_loss` is per-pixel weighted.
     """
 
     kind: ClassVar[str] = "evaluated"
@@ -117,13 +121,16 @@ class Evaluated:
     mean_loss: float
     iou_class: tuple[float | None, ...]
     checkpoint_id: int | None = None
+    mean_iou_category: float | None = None
+    iou_category: tuple[float | None, ...] | None = None
 
 
 @dataclass(frozen=True)
 class ArtifactWritten:
-    """A file for the user: an exported model ('mindir'), a picture ('overlay', 'triptych'), a table ('metrics').
+    """A file for the user: an exported model ('mindir', 'onnx'), a picture ('overlay'), a table ('metrics').
 
-    `path` is absolute or relative to the attempt's folder.
+    Evaluations draw 'confusion', 'iou' and 'worst'. `path` is absolute or relative to the attempt's folder;
+    `difference` is how far an exported model is from the network, as a share of the largest logit.
     """
 
     kind: ClassVar[str] = "artifact"
@@ -132,6 +139,7 @@ class ArtifactWritten:
     sha256: str
     size: int
     checkpoint_id: int | None = None
+    difference: float | None = None
 
 
 @dataclass(frozen=True)

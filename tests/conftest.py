@@ -11,9 +11,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.migrate import upgrade
+
+# How long an example takes is the machine's affair: tests assert no timings.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # What runs the tests in the background may have them ignore Ctrl-C, and every process that they start would too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

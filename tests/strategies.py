@@ -2,7 +2,18 @@
 
 from hypothesis import strategies as st
 
-from erfnet_jobs.jobs import NETWORKS, SPLITS, EvalSpec, ExportSpec, InferSpec, Spec, TrainSpec
+from erfnet_jobs.jobs import (
+    EXPORT_FORMATS,
+    HEADS,
+    NETWORKS,
+    PROTOCOLS,
+    SPLITS,
+    EvalSpec,
+    ExportSpec,
+    InferSpec,
+    Spec,
+    TrainSpec,
+)
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
 
 WORDS = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=20)
@@ -37,8 +48,19 @@ EVAL_SPECS = st.builds(
     network=st.sampled_from(NETWORKS),
     size=SIZES,
     batch_size=st.integers(1, 1024),
+    cards=st.integers(1, 4096),
+    protocol=st.sampled_from(PROTOCOLS),
+    save_predictions=st.none() | WORDS,
+    worst=st.integers(0, 1000),
 )
-EXPORT_SPECS = st.builds(ExportSpec, checkpoint=WORDS, size=SIZES)
+EXPORT_SPECS = st.builds(
+    ExportSpec,
+    checkpoint=WORDS,
+    formats=st.lists(st.sampled_from(EXPORT_FORMATS), min_size=1, unique=True).map(tuple),
+    size=SIZES,
+    batch=st.integers(1, 1024),
+    head=st.sampled_from(HEADS),
+)
 INFER_SPECS = st.builds(
     InferSpec,
     checkpoint=WORDS,
@@ -47,6 +69,7 @@ INFER_SPECS = st.builds(
     size=SIZES,
     limit=st.none() | st.integers(1, 10**6),
     output=st.none() | WORDS,
+    logits=st.none() | WORDS,
 )
 SPECS: st.SearchStrategy[Spec] = st.one_of(train_specs(), EVAL_SPECS, EXPORT_SPECS, INFER_SPECS)
 

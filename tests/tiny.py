@@ -25,14 +25,15 @@ def in_graphs() -> None:
 
 
 class TinyEncoder(nn.Cell):
-    """1/8 of the resolution, as the real one, with 32 channels."""
+    """1/8 of the resolution, as the real one, with 32 channels, which are dropped as in the real one's first block."""
 
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.SequentialCell(Downsampler(3, 8), Downsampler(8, 16), Downsampler(16, 32))
 
-    def construct(self, x: Tensor) -> Tensor:
-        return self.layers(x)
+    def construct(self, x: Tensor, masks: Tensor | None = None) -> Tensor:
+        y = self.layers(x)
+        return y if masks is None else y * masks[:, :32].reshape((-1, 32, 1, 1))
 
 
 class TinyEncoderPred(nn.Cell):
@@ -43,8 +44,8 @@ class TinyEncoderPred(nn.Cell):
         self.encoder = TinyEncoder()
         self.head = nn.Conv2d(in_channels=32, out_channels=OUTPUTS, kernel_size=1, pad_mode="valid", has_bias=True)
 
-    def construct(self, x: Tensor) -> Tensor:
-        return self.head(self.encoder(x))
+    def construct(self, x: Tensor, masks: Tensor | None = None) -> Tensor:
+        return self.head(self.encoder(x, masks))
 
 
 class TinyNet(nn.Cell):
@@ -57,8 +58,8 @@ class TinyNet(nn.Cell):
             in_channels=32, out_channels=OUTPUTS, kernel_size=8, stride=8, pad_mode="valid", has_bias=True
         )
 
-    def construct(self, x: Tensor) -> Tensor:
-        return self.decoder(self.encoder(x))
+    def construct(self, x: Tensor, masks: Tensor | None = None) -> Tensor:
+        return self.decoder(self.encoder(x, masks))
 
 
 class Pointwise(nn.Cell):
@@ -68,11 +69,11 @@ class Pointwise(nn.Cell):
         super().__init__()
         self.conv = nn.Conv2d(in_channels=3, out_channels=OUTPUTS, kernel_size=1, pad_mode="valid", has_bias=True)
 
-    def construct(self, x: Tensor) -> Tensor:
+    def construct(self, x: Tensor, masks: Tensor | None = None) -> Tensor:
         return self.conv(x)
 
 
-def make_tiny(name: str, dropout: bool = True) -> nn.Cell:
+def make_tiny(name: str) -> nn.Cell:
     """In place of `model.make_network`."""
     return TinyEncoderPred() if name == ENCODER else TinyNet()
 

@@ -47,7 +47,7 @@ def take_steps(step_type: Any, batch: Any, world_size: int) -> dict[str, Any]:
     initialise(network, 1)
     step = step_type(network, DECODER_WEIGHTS, world_size)
     for _ in range(STEPS):
-        loss = step(*map(Tensor, batch), Tensor(RATE, mindspore.float32))
+        loss = step(*map(Tensor, batch), None, Tensor(RATE, mindspore.float32))
     return {"loss": float(loss.asnumpy()), **{name: value.tolist() for name, value in values_of(network).items()}}
 
 

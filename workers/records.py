@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.jobs import FULL
 from erfnet_jobs.plan import Plan
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.tables import Artifact, Checkpoint, Evaluation, Job, LogTail, Metric
@@ -200,12 +201,16 @@ class Records:
                 pixel_accuracy=report.pixel_accuracy,
                 mean_loss=report.mean_loss,
                 iou_class=json.dumps(report.iou_class),
+                mean_iou_category=report.mean_iou_category,
+                iou_category=None if report.iou_category is None else json.dumps(report.iou_category),
                 created_at=now(session),
             )
         )
         session.flush()
         self._best_so_far(session, self._job, report.mean_iou)
-        if checkpoint is not None and checkpoint.job_id is not None and report.split == VAL:
+        # A training's figure is by protocol half: what was measured at the labels' own size is not the same figure.
+        at_half = not report.protocol.endswith(FULL)
+        if checkpoint is not None and checkpoint.job_id is not None and report.split == VAL and at_half:
             self._best_so_far(session, checkpoint.job_id, report.mean_iou)
 
     def _best_so_far(self, session: Session, job: int, mean_iou: float) -> None:
@@ -227,6 +232,7 @@ class Records:
                 path=self._path(report.path),
                 sha256=report.sha256,
                 size=report.size,
+                difference=_finite(report.difference),
                 created_at=now(session),
             )
         )
@@ -253,6 +259,7 @@ def _progress(report: Progress) -> dict[str, Any]:
         "step": report.step,
         "steps": report.steps,
         "loss": _finite(report.loss),
+        "lr": _finite(report.lr),
         "images_per_second": _finite(report.images_per_second),
         "eta_seconds": _finite(report.eta_seconds),
     }

@@ -27,6 +27,9 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 # kills the survivors of a rank at once; these bound what only MindSpore itself can see.
 TOPOLOGY_TIMEOUT = 120
 NODE_TIMEOUT = 30
+# How many seconds a rank waits in a collective on the CPU for the others. MindSpore 2.10's own 30 are too few where
+# ranks measure their shares of a split before they meet; this is what HCCL waits by default (HCCL_EXEC_TIMEOUT).
+COLLECTIVE_TIMEOUT = 1836
 
 
 class Role(StrEnum):
@@ -120,6 +123,7 @@ class RankEnvironment:
             "MS_SCHED_PORT": self.scheduler_port,
             "MS_TOPO_TIMEOUT": TOPOLOGY_TIMEOUT,
             "MS_NODE_TIMEOUT": NODE_TIMEOUT,
+            "MS_CPU_COMM_OP_TIMEOUT": COLLECTIVE_TIMEOUT,
             "RANK_ID": self.rank,
             "RANK_SIZE": self.world_size,
             "DEVICE_ID": self.local_rank,

@@ -2,15 +2,10 @@
 
 import click
 
+from erfnet_jobs.cli.measures import class_lines, means_text
 from erfnet_jobs.cli.output import Column, Document, number, print_json, table
 from erfnet_jobs.cli.parameters import SIZE
 from erfnet_jobs.cli.session import Session
-
-# By trainId (cityscapesScripts, helpers/labels.py); held equal to erfnet.labels by a test, whose import would cost.
-CLASSES = (
-    *("road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation"),
-    *("terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"),
-)
 
 COLUMNS = (
     Column("value", lambda row: number(row["value"], 4), right=True),
@@ -27,6 +22,11 @@ COLUMNS = (
     "--metric", default="mean_iou", show_default=True, help="mean_iou, mean_iou_19, pixel_accuracy, mean_loss."
 )
 @click.option("--split", default=None, help="Split that was evaluated.  [default: val]")
+@click.option(
+    "--protocol",
+    default=None,
+    help="Only this protocol: half, full, encoder-half, encoder-full.  [default: half first]",
+)
 @click.option("--size", type=SIZE, default=None, help="Only evaluations at this size, HxW.")
 @click.option("--dataset", default=None, metavar="HASH", help="Only this dataset, by the beginning of its hash.")
 @click.option("--job", type=int, default=None, help="Only this job's checkpoints.")
@@ -38,6 +38,7 @@ def best(
     session: Session,
     metric: str,
     split: str | None,
+    protocol: str | None,
     size: tuple[int, int] | None,
     dataset: str | None,
     job: int | None,
@@ -47,9 +48,12 @@ def best(
 ) -> None:
     """Find the best checkpoint by a metric.
 
-    Compared are evaluations of one dataset, split and size only: those of the newest evaluation, unless said otherwise.
+    Compared are evaluations of one dataset, split, protocol and size only: those of the newest evaluation by protocol
+    half, else by full, else of the encoder alone, unless said otherwise.
     """
-    rows = session.client.best(metric, split=split, size=size, dataset_hash=dataset, job=job, top=top or 1)
+    rows = session.client.best(
+        metric, split=split, protocol=protocol, size=size, dataset_hash=dataset, job=job, top=top or 1
+    )
     if as_json:
         print_json(rows if top else rows[0])
     elif only_path:
@@ -68,10 +72,8 @@ def _compared(row: Document) -> str:
 
 
 def best_lines(row: Document) -> list[str]:
-    """What `best` prints of one checkpoint: the value, the path, and the IoU of each class that occurs."""
+    """What `best` prints of one checkpoint: the value, the path, the means, and the IoU of each class."""
     whose = [f"checkpoint {row['checkpoint']}"] if row["checkpoint"] else []
     whose += [f"job {row['job']}, stage {row['stage']}, epoch {row['epoch']}"] if row["job"] else []
-    known = [(name, iou) for name, iou in zip(CLASSES, row["iou_class"], strict=True) if iou is not None]
-    shown = [f"{name:<13} {iou:.3f}" for name, iou in known]
-    lines = ["    ".join(shown[index : index + 3]) for index in range(0, len(shown), 3)]
-    return [f"{row['metric']} {row['value']:.4f}  {', '.join(whose)}", row["path"], _compared(row), *lines]
+    head = f"{row['metric']} {row['value']:.4f}  {', '.join(whose)}".rstrip()
+    return [head, row["path"], _compared(row), means_text(row), *class_lines(row)]

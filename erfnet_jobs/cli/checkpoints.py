@@ -2,6 +2,7 @@
 
 import click
 
+from erfnet_jobs.cli.measures import class_lines, means_text, where_text
 from erfnet_jobs.cli.output import Column, age, fields, file_size, print_json, table
 from erfnet_jobs.cli.session import Session
 
@@ -10,6 +11,7 @@ COLUMNS = (
     Column("job", lambda row: str(row["job"] or "-"), right=True),
     Column("attempt", lambda row: str(row["attempt"] or "-"), right=True, keep=2),
     Column("network", lambda row: row["network"], keep=4),
+    Column("origin", lambda row: "" if row["origin"] == "train" else row["origin"], keep=2),
     Column("stage", lambda row: str(row["stage"] or "-"), right=True),
     Column("epoch", lambda row: str(row["epoch"] or "-"), right=True),
     Column("step", lambda row: str(row["step"] or "-"), right=True, keep=1),
@@ -41,7 +43,7 @@ def list_(session: Session, job: int | None, limit: int, removed: bool, as_json:
     elif rows:
         click.echo("\n".join(table(rows, COLUMNS)))
     else:
-        click.echo("No checkpoints yet: a training writes one after each epoch.")
+        click.echo("No checkpoints yet: a training writes one after each epoch, and import-weights makes some.")
 
 
 @checkpoints.command()
@@ -57,6 +59,5 @@ def show(session: Session, checkpoint: str, as_json: bool) -> None:
     pairs = [(name, value) for name, value in row.items() if name not in ("size", "evaluations")]
     lines = fields([*pairs, ("size", file_size(row["size"]))])
     for found in row["evaluations"]:
-        measured = f"{found['split']} at {found['height']}x{found['width']} ({found['images']} images)"
-        lines.append(f"mean IoU {found['mean_iou']:.4f} on {measured}, by job {found['job']}")
+        lines += ["", f"Measured on {where_text(found)}, by job {found['job']}", means_text(found), *class_lines(found)]
     click.echo("\n".join(lines))

@@ -5,6 +5,7 @@ import click
 from erfnet_jobs.cli.output import print_json
 from erfnet_jobs.cli.parameters import SIZE
 from erfnet_jobs.cli.session import Session
+from erfnet_jobs.jobs import RAW, STORES
 
 
 @click.group()
@@ -78,6 +79,13 @@ def check(ctx: click.Context, dataset: str, splits: tuple[str, ...], workers: in
 @click.option("--output-dir", default=".", show_default=True, help="Where it is put.")
 @click.option("--shards", default=1, show_default=True, help="Data files to spread the samples over.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Threads that read and check.  [default: one a core]")
+@click.option(
+    "--store",
+    type=click.Choice(STORES),
+    default=RAW,
+    show_default=True,
+    help="PNGs without compression, for speed, or each frame as found, about a third as large.",
+)
 @click.option("--force", is_flag=True, help="Build even where it is there already.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
@@ -89,6 +97,7 @@ def build(
     output_dir: str,
     shards: int,
     workers: int | None,
+    store: str,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -106,13 +115,12 @@ def build(
 
     name = output_name or f"{subset}.mindrecord"
     target = Path(output_dir).absolute() / name
-    wanted = Build(
-        Path(dataset_path), subset, target, Path(name).name, shards, workers or os.cpu_count() or 1, force=force
-    )
+    threads = workers or os.cpu_count() or 1
+    wanted = Build(Path(dataset_path), subset, target, Path(name).name, shards, threads, force=force, store=store)
     with progress_line("images", quiet=as_json) as progress:
         record, built = build_mindrecord(wanted, session.settings.data_dir, progress)
     if as_json:
-        what = {"path": str(target), "subset": subset, "shards": shards}
+        what = {"path": str(target), "subset": subset, "shards": shards, "store": store}
         print_json({**what, "built": built, "images": record.count, "dataset_hash": record.dataset_hash})
     elif built:
         click.echo(f"{target}: {record.count} images of {subset}")

@@ -1,8 +1,10 @@
 """Everything about one job, for people: how it is, why it failed, what it left and what to do next."""
 
+from erfnet_jobs.cli.measures import short_text, where_text
 from erfnet_jobs.cli.output import (
     Column,
     Document,
+    difference_text,
     duration,
     fields,
     number,
@@ -35,6 +37,8 @@ def _summary(job: Document) -> list[str]:
         ("progress", f"{percent(job['progress'])}" + (f", {job['phase']}" if job["phase"] else "")),
         ("stage", f"{job['stage']}, epoch {epoch}, step {job['step']} of {job['steps']}" if job["stage"] else None),
         ("loss", None if job["loss"] is None else number(job["loss"], 4)),
+        ("batch", batch_text(job["training"])),
+        ("learning rate", learning_rate_text(job["training"])),
         ("mean IoU", None if job["mean_iou"] is None else number(job["mean_iou"], 4)),
         ("speed", f"{job['images_per_second']:.1f} images/s" if job["images_per_second"] else None),
         ("ETA", duration(job["eta_seconds"]) if job["eta_seconds"] else None),
@@ -48,6 +52,26 @@ def _summary(job: Document) -> list[str]:
         ("settings", settings),
     ]
     return [title, *_indented(fields(pairs, screen_width() - 2))]
+
+
+def batch_text(training: Document | None) -> str | None:
+    """The global batch, and the steps of an epoch where they are known; None for what is no training."""
+    if training is None:
+        return None
+    cards = f"{training['cards']} card{'s' if training['cards'] > 1 else ''}"
+    steps = f", {training['steps_per_epoch']} steps an epoch" if training["steps_per_epoch"] else ""
+    return f"{training['global_batch']} images ({cards} of {training['batch_size']}){steps}"
+
+
+def learning_rate_text(training: Document | None) -> str | None:
+    """The learning rate now and at first, and how it follows the cards; None for what is no training."""
+    if training is None:
+        return None
+    now = "" if training["lr"] is None else f"{training['lr']:.4g} now, "
+    scaling = (
+        "" if training["scale_lr"] == "none" else f" ({training['base_lr']:.4g} by {training['scale_lr']} of cards)"
+    )
+    return f"{now}{training['first_lr']:.4g} at first{scaling}"
 
 
 def _plain(value: object) -> str:
@@ -98,7 +122,7 @@ def _results(job: Document) -> list[str]:
     for title, rows, text in (
         ("Checkpoints", [row for row in job["checkpoints"] if not row["removed_at"]], _checkpoint),
         ("Evaluations", job["evaluations"], _evaluation),
-        ("Files", job["artifacts"], lambda row: f"{row['format']:<10}  {row['path']}"),
+        ("Files", job["artifacts"], _file),
     ):
         if rows:
             lines += ["", title, *_indented([text(row) for row in rows[:SHOWN_ROWS]])]
@@ -113,8 +137,11 @@ def _checkpoint(row: Document) -> str:
 
 def _evaluation(row: Document) -> str:
     name = f"checkpoint {row['checkpoint']}" if row["checkpoint"] else row["path"]
-    measured = f"on {row['split']} at {row['height']}x{row['width']} ({row['images']} images)"
-    return f"mean IoU {row['mean_iou']:.4f}  loss {row['mean_loss']:.4f}  {name}, {row['protocol']}, {measured}"
+    return f"{short_text(row)}  {name}, {where_text(row)}"
+
+
+def _file(row: Document) -> str:
+    return f"{row['format']:<10}  {row['path']}{difference_text(row['difference'])}"
 
 
 def _events(job: Document) -> list[str]:

@@ -137,6 +137,13 @@ def file_size(count: int) -> str:
     return f"{size:.1f} GiB"
 
 
+def difference_text(difference: float | None) -> str:
+    """How far an exported model is from the network, to be said after its path; empty where that is not known."""
+    if difference is None:
+        return ""
+    return f"  (differs by {difference:.1e} of the largest logit)" if difference else "  (equals the network)"
+
+
 def fields(pairs: Sequence[tuple[str, object]], width: int | None = None) -> list[str]:
     """Lines of names and values, the values aligned and wrapped; pairs whose value is None or '' are left out."""
     shown = [(name, str(value)) for name, value in pairs if value is not None and value != ""]

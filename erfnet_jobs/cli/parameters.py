@@ -8,8 +8,9 @@ import click
 if TYPE_CHECKING:  # ParamType is generic to mypy, but at run time only in newer releases of click 8
     Numbers = click.ParamType[tuple[int, ...]]
     Pair = click.ParamType[tuple[int, int]]
+    Names = click.ParamType[tuple[str, ...]]
 else:
-    Numbers = Pair = click.ParamType
+    Numbers = Pair = Names = click.ParamType
 
 
 class SizeType(Pair):
@@ -60,7 +61,25 @@ class EpochsType(Numbers):
         return tuple(int(part) for part in str(value).split(","))
 
 
+class NamesType(Names):
+    """Names with commas between them, such as mindir,onnx; 'none' for none."""
+
+    name = "a,b"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The names in the order given; whether there are such is the spec's to say."""
+        if isinstance(value, tuple):
+            return value
+        if value == "none":
+            return ()
+        names = tuple(part.strip() for part in str(value).split(","))
+        if not all(names):
+            self.fail(f"{value!r} is no list of names: put single commas between them, or say none", param, ctx)
+        return names
+
+
 SIZE = SizeType()
+AUGMENT = FORMATS = NamesType()
 STAGES = RangeType("stages", "a range within 1-4, such as 1-4 or 3-4")
 DEVICES = RangeType("devices", "device ids such as 0,1 or 0-3")
 EPOCHS = EpochsType()

@@ -43,6 +43,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
     },
     "Data and registry": {
         "data": ("data", "data", "Make, build and check datasets."),
+        "import-weights": ("import_weights", "import_weights", "Make a checkpoint of published PyTorch weights."),
         "hosts": ("hosts", "hosts", "List the registry's hosts, their devices and what runs there."),
         "db": ("db", "db", "Create or upgrade the registry's database."),
     },
@@ -82,7 +83,7 @@ class LazyGroup(click.Group):
         """The table, section by section, with nothing imported."""
         for title, entries in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(name, entry[2]) for name, entry in entries.items()], col_max=12)
+                formatter.write_dl([(name, entry[2]) for name, entry in entries.items()], col_max=14)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})

@@ -47,8 +47,8 @@ def train(session: "Session", /, as_json: bool, **values: Any) -> None:
 @_json
 @click.pass_obj
 def evaluate(session: "Session", /, as_json: bool, **values: Any) -> None:
-    """Measure checkpoints: loss and IoU of each class."""
-    _run(session, eval_spec(values), as_json)
+    """Measure checkpoints: loss and IoU of each class and category."""
+    _run(session, eval_spec(values), as_json, values["devices"])
 
 
 @run.command()
@@ -56,7 +56,7 @@ def evaluate(session: "Session", /, as_json: bool, **values: Any) -> None:
 @_json
 @click.pass_obj
 def export(session: "Session", /, as_json: bool, **values: Any) -> None:
-    """Write a checkpoint's network as ERFNet.mindir."""
+    """Write a checkpoint's network as ERFNet.mindir, ERFNet.onnx or both, each compared with the network."""
     _run(session, export_spec(values), as_json)
 
 
@@ -135,20 +135,22 @@ def _exit_code(result: "GangResult") -> int:
 
 
 def _print_results(plan: "Plan", course: "Course") -> None:
+    from dataclasses import asdict
     from pathlib import Path
 
-    from erfnet_jobs.cli.output import file_size
+    from erfnet_jobs.cli.measures import evaluation_lines
+    from erfnet_jobs.cli.output import difference_text, file_size
+    from erfnet_jobs.jobs import EvalSpec
 
     for checkpoint in course.checkpoints.values():
         click.echo(f"checkpoint  {Path(plan.run_dir, checkpoint.path)}  {file_size(checkpoint.size)}")
     for evaluation in course.evaluations:
-        click.echo(
-            f"evaluation  {evaluation.checkpoint_path}  mean IoU {evaluation.mean_iou:.4f} "
-            f"({evaluation.images} images of {evaluation.split}, {evaluation.height}x{evaluation.width}), "
-            f"of 19 classes {evaluation.mean_iou_19:.4f}, loss {evaluation.mean_loss:.4f}"
-        )
+        click.echo("\n".join(evaluation_lines(asdict(evaluation))))
     for artifact in course.artifacts:
-        click.echo(f"{artifact.format:<10}  {Path(plan.run_dir, artifact.path)}  {file_size(artifact.size)}")
+        told = difference_text(artifact.difference)
+        click.echo(f"{artifact.format:<10}  {Path(plan.run_dir, artifact.path)}  {file_size(artifact.size)}{told}")
+    if isinstance(plan.spec, EvalSpec) and plan.spec.save_predictions:
+        click.echo(f"predictions {plan.spec.save_predictions}")
     click.echo(f"done: everything is in {plan.run_dir}")
 
 

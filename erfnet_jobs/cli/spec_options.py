@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from erfnet_jobs.cli.parameters import DEVICES, EPOCHS, SIZE, STAGES
+from erfnet_jobs.cli.parameters import AUGMENT, DEVICES, EPOCHS, FORMATS, SIZE, STAGES
 
 if TYPE_CHECKING:
     from erfnet_jobs.jobs import EvalSpec, ExportSpec, InferSpec, TrainSpec
@@ -20,6 +20,7 @@ Decorator = Callable[[Command], Command]
 # What `--help` shows; tests hold them equal to the specs' defaults, which importing here would cost --help its speed.
 DEFAULT_EPOCHS = "65,85,65,85"
 DEFAULT_SIZE = "512x1024"
+DEFAULT_AUGMENT = "crop,flip"
 
 
 def _together(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -35,18 +36,51 @@ _size = click.option("--size", type=SIZE, default=DEFAULT_SIZE, show_default=Tru
 _data = click.option("--data", required=True, metavar="D", help="Cityscapes-layout folder, or a MindRecord.")
 _split = click.option("--split", default="val", show_default=True, help="Split of the dataset: train, val or test.")
 
+_cards = click.option("--cards", type=int, default=None, help="Devices, one rank each.  [default: 1, or as --devices]")
+_devices = click.option("--devices", type=DEVICES, default=None, help="Exactly these devices, such as 0,1 or 0-3.")
+
 train_options = _together(
     _data,
-    click.option("--cards", type=int, default=None, help="Devices, one rank each.  [default: 1, or as --devices]"),
-    click.option("--devices", type=DEVICES, default=None, help="Exactly these devices, such as 0,1 or 0-3."),
+    _cards,
+    _devices,
     click.option("--stages", type=STAGES, default="1-4", show_default=True, help="Stages to train, such as 3-4."),
     click.option("--epochs", type=EPOCHS, default=DEFAULT_EPOCHS, show_default=True, help="Epochs of stages 1,2,3,4."),
     click.option("--batch-size", type=int, default=6, show_default=True, help="Images per rank."),
-    click.option("--lr", type=float, default=None, help="First learning rate.  [default: 5e-4, on several cards 1e-3]"),
+    click.option("--lr", type=float, default=None, help="First learning rate on one card.  [default: 5e-4]"),
+    click.option(
+        "--scale-lr",
+        default=None,
+        metavar="HOW",
+        help="How it follows the cards: none, linear, sqrt.  [default: none with --lr, else sqrt]",
+    ),
     _size,
     click.option("--seed", type=int, default=1, show_default=True, help="Seed of weights, order and augmentation."),
+    click.option(
+        "--augment",
+        type=AUGMENT,
+        default=DEFAULT_AUGMENT,
+        show_default=True,
+        help="Done to images by chance: some of flip, translate, crop, blur; or none.",
+    ),
     click.option("--checkpoint", default=None, metavar="C", help="Weights to start from when stage 1 is left out."),
-    click.option("--keep", type=int, default=3, show_default=True, help="Newest checkpoints kept of each stage."),
+    click.option("--from-scratch", is_flag=True, help="Or start that stage from random weights."),
+    click.option(
+        "--keep", type=int, default=3, show_default=True, help="Newest checkpoints kept of each stage, beside its best."
+    ),
+    click.option(
+        "--validate-every",
+        type=int,
+        default=1,
+        show_default=True,
+        metavar="EPOCHS",
+        help="How often the split val is measured, where D has one; 0 for never.",
+    ),
+    click.option(
+        "--amp",
+        default=None,
+        metavar="LEVEL",
+        help="Mixed precision: O0 to O3, auto.  [default: O2 on Ascend, else O0]",
+    ),
 )
 
 eval_options = _together(
@@ -54,14 +88,29 @@ eval_options = _together(
     _data,
     _split,
     click.option("--encoder", is_flag=True, help="The checkpoint is of the encoder with its head (stages 1 and 2)."),
+    _cards,
+    _devices,
     _size,
-    click.option("--batch-size", type=int, default=1, show_default=True, help="Images per step."),
+    click.option("--batch-size", type=int, default=1, show_default=True, help="Images per step and rank."),
+    click.option(
+        "--protocol",
+        default="half",
+        show_default=True,
+        help="Compare at --size, labels resized (half), or at each label's own size, predictions resized (full).",
+    ),
+    click.option("--save-predictions", default=None, metavar="DIR", help="Predictions as labelIds PNGs, into DIR."),
+    click.option("--worst", type=int, default=8, show_default=True, help="Draw so many images of the lowest mean IoU."),
 )
 
 export_options = _together(
     click.option("--checkpoint", default=None, metavar="C", help="The weights to export."),
     click.option("--best", default=None, metavar="METRIC", help="Or the best checkpoint by a metric, as `best` tells."),
+    click.option(
+        "--format", "formats", type=FORMATS, default="mindir", show_default=True, help="Files to write: mindir,onnx."
+    ),
     _size,
+    click.option("--batch", type=int, default=1, show_default=True, help="Images that go in at a time."),
+    click.option("--head", default="logits", show_default=True, help="What comes out: logits, or argmax: train ids."),
 )
 
 infer_options = _together(
@@ -72,6 +121,7 @@ infer_options = _together(
     _size,
     click.option("--limit", type=int, default=None, help="End after this many pictures."),
     click.option("--output", default=None, metavar="DIR", help="Where the pictures go.  [default: the run's folder]"),
+    click.option("--logits", default=None, metavar="DIR", help="Write the network's logits there too, as NAME.npy."),
 )
 
 
@@ -79,19 +129,25 @@ def train_spec(values: Mapping[str, Any]) -> "TrainSpec":
     """The TrainSpec of `train_options`' values; --devices alone says --cards too. Raises UsageError."""
     from erfnet_jobs.jobs import TrainSpec
 
+    names = ("data", "stages", "epochs", "batch_size", "lr", "size", "seed", "checkpoint", "keep")
+    more = ("scale_lr", "augment", "from_scratch", "validate_every", "amp")
+    return TrainSpec(cards=_cards_of(values), **{name: values[name] for name in (*names, *more)})
+
+
+def _cards_of(values: Mapping[str, Any]) -> int:
     cards, devices = values["cards"], values["devices"]
     if cards is None:
-        cards = len(devices) if devices else 1
-    names = ("data", "stages", "epochs", "batch_size", "lr", "size", "seed", "checkpoint", "keep")
-    return TrainSpec(cards=cards, **{name: values[name] for name in names})
+        return len(devices) if devices else 1
+    return int(cards)
 
 
 def eval_spec(values: Mapping[str, Any]) -> "EvalSpec":
-    """The EvalSpec of `eval_options`' values. Raises UsageError."""
+    """The EvalSpec of `eval_options`' values; --devices alone says --cards too. Raises UsageError."""
     from erfnet_jobs.jobs import ENCODER, ERFNET, EvalSpec
 
-    names = ("checkpoints", "data", "split", "size", "batch_size")
-    return EvalSpec(network=ENCODER if values["encoder"] else ERFNET, **{name: values[name] for name in names})
+    names = ("checkpoints", "data", "split", "size", "batch_size", "protocol", "save_predictions", "worst")
+    network = ENCODER if values["encoder"] else ERFNET
+    return EvalSpec(network=network, cards=_cards_of(values), **{name: values[name] for name in names})
 
 
 def _named_checkpoint(values: Mapping[str, Any], found_best: str | None) -> str:
@@ -109,12 +165,13 @@ def export_spec(values: Mapping[str, Any], found_best: str | None = None) -> "Ex
     """The ExportSpec of `export_options`' values; `found_best` is what --best led to. Raises UsageError."""
     from erfnet_jobs.jobs import ExportSpec
 
-    return ExportSpec(checkpoint=_named_checkpoint(values, found_best), size=values["size"])
+    names = ("formats", "size", "batch", "head")
+    return ExportSpec(checkpoint=_named_checkpoint(values, found_best), **{name: values[name] for name in names})
 
 
 def infer_spec(values: Mapping[str, Any], found_best: str | None = None) -> "InferSpec":
     """The InferSpec of `infer_options`' values; `found_best` is what --best led to. Raises UsageError."""
     from erfnet_jobs.jobs import InferSpec
 
-    names = ("images", "split", "size", "limit", "output")
+    names = ("images", "split", "size", "limit", "output", "logits")
     return InferSpec(checkpoint=_named_checkpoint(values, found_best), **{name: values[name] for name in names})

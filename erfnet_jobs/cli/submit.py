@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from erfnet_jobs.cli.job_details import batch_text, learning_rate_text
 from erfnet_jobs.cli.output import Document, print_json, warn
 from erfnet_jobs.cli.session import Session
 from erfnet_jobs.cli.spec_options import (
@@ -67,7 +68,7 @@ def train(ctx: click.Context, /, then: str, no_eval: bool, **values: Any) -> Non
 @request_options
 @click.pass_context
 def evaluate(ctx: click.Context, /, **values: Any) -> None:
-    """Measure checkpoints: loss and IoU of each class."""
+    """Measure checkpoints: loss and IoU of each class and category."""
     _submit(ctx, eval_spec(values), values)
 
 
@@ -76,7 +77,7 @@ def evaluate(ctx: click.Context, /, **values: Any) -> None:
 @request_options
 @click.pass_context
 def export(ctx: click.Context, /, **values: Any) -> None:
-    """Write a checkpoint's network as ERFNet.mindir."""
+    """Write a checkpoint's network as ERFNet.mindir, ERFNet.onnx or both, each compared with the network."""
     _submit(ctx, export_spec(values, _found_best(ctx, values)), values)
 
 
@@ -172,6 +173,10 @@ def plan_lines(plan: Document) -> list[str]:
     for job in plan["jobs"]:
         cards = f"{job['cards']} card{'s' if job['cards'] > 1 else ''}"
         lines.append(f"  {job['kind']} on {cards}{_where(job)}")
+        if job["training"]:
+            lines.append(
+                f"    batch {batch_text(job['training'])}, learning rate {learning_rate_text(job['training'])}"
+            )
         lines += [
             f"    stage {stage['stage']}: {stage['epochs']} epochs, {_lr(stage)}" for stage in job.get("stages", ())
         ]
@@ -196,7 +201,7 @@ def _lr(stage: Document) -> str:
 
 
 def _settings(spec: Document) -> list[str]:
-    names = ("checkpoints", "checkpoint", "data", "images", "split", "network", "limit")
+    names = ("checkpoints", "checkpoint", "data", "images", "split", "network", "protocol", "limit")
     shown = [(name, spec[name]) for name in names if spec.get(name) is not None]
     texts = [
         f"{name} {','.join(map(str, value)) if isinstance(value, list | tuple) else value}" for name, value in shown

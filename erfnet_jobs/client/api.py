@@ -226,13 +226,21 @@ class Client:
         split: str | None = None,
         size: tuple[int, int] | None = None,
         dataset_hash: str | None = None,
+        protocol: str | None = None,
         job: int | None = None,
         top: int = 1,
     ) -> list[Document]:
         """The best checkpoints by a metric, best first, all measured alike; raises UsageError or NotFound."""
         with self.registry.read() as session:
             found = evaluations.best(
-                session, metric, split=split, size=size, dataset_hash=dataset_hash, job=job, top=top
+                session,
+                metric,
+                split=split,
+                size=size,
+                dataset_hash=dataset_hash,
+                protocol=protocol,
+                job=job,
+                top=top,
             )
             return best_documents(found)
 

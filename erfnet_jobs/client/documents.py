@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from erfnet_jobs.jobs import Spec, TrainSpec, spec_from_json
 from erfnet_jobs.registry.evaluations import BestResult, BestRow
 from erfnet_jobs.registry.hosts import HostSummary
 from erfnet_jobs.registry.metrics import Value
@@ -152,7 +153,7 @@ def artifact_document(artifact: Artifact) -> Document:
 
 
 def evaluation_document(evaluation: Evaluation) -> Document:
-    """Metrics of one checkpoint on one dataset; `iou_class` has 19 entries in trainId order."""
+    """Metrics of one checkpoint on one dataset; `iou_class` has 19 entries in trainId order, `iou_category` 7."""
     return {
         "evaluation": evaluation.id,
         "checkpoint": evaluation.checkpoint_id,
@@ -190,11 +191,31 @@ def tail_document(tail: LogTail) -> Document:
     }
 
 
+def training_document(spec: Spec, steps: int | None = None, lr: float | None = None) -> Document | None:
+    """How a training steps: batch over all cards, and learning rates; None for other kinds of job.
+
+    `steps` of an epoch and `lr` are those that it has now, where it runs.
+    """
+    if not isinstance(spec, TrainSpec):
+        return None
+    return {
+        "cards": spec.cards,
+        "batch_size": spec.batch_size,
+        "global_batch": spec.global_batch,
+        "steps_per_epoch": steps,
+        "lr": lr,
+        "first_lr": spec.first_lr,
+        "base_lr": spec.base_lr,
+        "scale_lr": spec.lr_scaling,
+    }
+
+
 def details_document(details: JobDetails) -> Document:
     """Everything about a job: `job_document` and lists of what belongs to it; events oldest first."""
     failure = details.first_failure
     return {
         **job_document(details.job),
+        "training": training_document(spec_from_json(details.job.spec), details.job.steps, details.job.lr),
         "needs": list(details.needs),
         "needed_by": list(details.needed_by),
         "attempts": [attempt_document(attempt, details.placements) for attempt in details.attempts],
@@ -210,7 +231,15 @@ def details_document(details: JobDetails) -> Document:
 def _best_row(metric: str, row: BestRow) -> Document:
     evaluation = evaluation_document(row.evaluation)
     places = ("dataset_hash", "split", "protocol", "height", "width", "engine", "images")
-    measures = ("mean_iou", "mean_iou_19", "pixel_accuracy", "mean_loss", "iou_class")
+    measures = (
+        "mean_iou",
+        "mean_iou_19",
+        "pixel_accuracy",
+        "mean_loss",
+        "iou_class",
+        "mean_iou_category",
+        "iou_category",
+    )
     return {
         "checkpoint": row.checkpoint,
         "path": row.path,

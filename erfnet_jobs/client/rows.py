@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.client import submission
-from erfnet_jobs.client.documents import Document
+from erfnet_jobs.client.documents import Document, training_document
 from erfnet_jobs.errors import NoHostFits
 from erfnet_jobs.jobs import TERMINAL, JobKind, JobState, Request, TrainSpec, spec_to_dict
 from erfnet_jobs.placement import Demand, HostState, can_ever_run
@@ -116,6 +116,7 @@ def plan_document(request: Request) -> Document:
         "host": request.host,
         "devices": None if request.devices is None else list(request.devices),
         "max_attempts": request.max_attempts,
+        "training": training_document(spec),
         "spec": spec_to_dict(spec),
     }
     if isinstance(spec, TrainSpec):

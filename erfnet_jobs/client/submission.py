@@ -122,14 +122,15 @@ def with_absolute_paths(spec: Spec) -> Spec:
     """The same spec with paths that mean the same in every folder."""
     if isinstance(spec, EvalSpec):
         names = tuple(_absolute_checkpoint(checkpoint) for checkpoint in spec.checkpoints)
-        return replace(spec, data=_absolute(spec.data), checkpoints=names)
+        output = None if spec.save_predictions is None else _absolute(spec.save_predictions)
+        return replace(spec, data=_absolute(spec.data), checkpoints=names, save_predictions=output)
     if isinstance(spec, TrainSpec):
         start = None if spec.checkpoint is None else _absolute_checkpoint(spec.checkpoint)
         return replace(spec, data=_absolute(spec.data), checkpoint=start)
     if isinstance(spec, InferSpec):
-        output = None if spec.output is None else _absolute(spec.output)
+        output, logits = (None if path is None else _absolute(path) for path in (spec.output, spec.logits))
         checkpoint = _absolute_checkpoint(spec.checkpoint)
-        return replace(spec, images=_absolute(spec.images), checkpoint=checkpoint, output=output)
+        return replace(spec, images=_absolute(spec.images), checkpoint=checkpoint, output=output, logits=logits)
     return replace(spec, checkpoint=_absolute_checkpoint(spec.checkpoint))
 
 

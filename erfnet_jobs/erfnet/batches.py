@@ -1,29 +1,43 @@
 """The batches of one rank: which images, augmented how, loaded ahead."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from erfnet_jobs.erfnet.augmentation import Choices, draw_augmentation
 from erfnet_jobs.erfnet.prefetch import prefetch
 from erfnet_jobs.erfnet.samples import Sample
 from erfnet_jobs.erfnet.schedule import Draw, draws_of_rank, epoch_order
 from erfnet_jobs.erfnet.stages import StageRun
-from erfnet_jobs.erfnet.transforms import Images, Labels, Size, draw_augmentation, prepare_image, prepare_label
+from erfnet_jobs.erfnet.transforms import Labels, Size, prepare_label, prepare_pixels
+
+# Eight load more than a device takes (README, Performance); more only hold more memory.
+MAX_THREADS: Final = 8
 
 
 @dataclass(frozen=True)
 class Batch:
-    """float32 images N x 3 x H x W in [0, 1] and int32 train ids N x h x w."""
+    """uint8 images N x 3 x H x W and int32 train ids N x h x w.
 
-    images: Images
+    Images are scaled to [0, 1] on the device: a batch takes a quarter of the memory, and of the way there.
+    """
+
+    images: NDArray[np.uint8]
     labels: Labels
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """How a rank's batches are made: the same on every rank but for `rank`, and the same on every rerun."""
+    """How a rank's batches are made: the same on every rank but for `rank`, and the same on every rerun.
+
+    `augment` names what is done by chance (of `jobs.AUGMENTATIONS`); `threads` is how many may load side by side; it
+    changes no batch.
+    """
 
     rows: Sequence[Sample]
     size: Size
@@ -33,40 +47,57 @@ class BatchPlan:
     seed: int
     rank: int = 0
     ranks: int = 1
+    augment: tuple[str, ...] = ("crop", "flip")
+    threads: int = 1
 
 
 @dataclass(frozen=True)
-class _Step:
-    """One batch to load; `key` names the epoch's random numbers."""
+class _Slot:
+    """One sample to load, and its place in a batch; `key` names the epoch's random numbers."""
 
+    batch: Batch
+    place: int
+    draw: Draw
     key: tuple[int, ...]
-    draws: tuple[Draw, ...]
     ratios: tuple[float, float]
 
 
-def stage_batches(plan: BatchPlan, run: StageRun) -> AbstractContextManager[Iterator[Batch]]:
-    """All batches of the epochs that `run` has left, one after another; closing the context ends the loading."""
-    return prefetch(lambda step: _load(plan, step), _steps(plan, run))
+@contextmanager
+def stage_batches(plan: BatchPlan, run: StageRun) -> Iterator[Iterator[Batch]]:
+    """All batches of the epochs that `run` has left, one after another; closing the context ends the loading.
+
+    Two batches are loaded ahead, or so many that no thread stands idle.
+    """
+    choices = Choices.of(plan.augment)
+    threads = min(plan.threads, MAX_THREADS)
+    ahead = plan.batch_size + max(plan.batch_size, threads)
+    with prefetch(lambda slot: _load(plan, choices, slot), _slots(plan, run), ahead, threads) as filled:
+        # Slots are filled in order: with its last one a batch is whole.
+        yield islice(filled, plan.batch_size - 1, None, plan.batch_size)
 
 
-def _steps(plan: BatchPlan, run: StageRun) -> Iterator[_Step]:
+def _slots(plan: BatchPlan, run: StageRun) -> Iterator[_Slot]:
     for epoch in range(run.done, run.epochs):
         key = (plan.seed, run.stage.number, epoch)
         order = epoch_order(len(plan.rows), plan.steps * plan.batch_size * plan.ranks, key)
         for step in range(plan.steps):
+            batch = _empty_batch(plan)
             draws = draws_of_rank(order, step, plan.batch_size, plan.rank, plan.ranks)
-            yield _Step(key, draws, run.stage.crop_ratios)
+            for place, draw in enumerate(draws):
+                yield _Slot(batch, place, draw, key, run.stage.crop_ratios)
 
 
-def _load(plan: BatchPlan, step: _Step) -> Batch:
-    images, labels = zip(*(_load_one(plan, step, draw) for draw in step.draws), strict=True)
-    return Batch(np.stack(images), np.stack(labels))
+def _empty_batch(plan: BatchPlan) -> Batch:
+    height, width = plan.size
+    images = np.empty((plan.batch_size, 3, height, width), np.uint8)
+    return Batch(images, np.empty((plan.batch_size, height // plan.scale, width // plan.scale), np.int32))
 
 
-def _load_one(plan: BatchPlan, step: _Step, draw: Draw) -> tuple[Images, Labels]:
-    sample = plan.rows[draw.index]
-    augmentation = draw_augmentation(np.random.default_rng((*step.key, draw.position)), step.ratios)
-    return (
-        prepare_image(sample.image, plan.size, augmentation),
-        prepare_label(sample.label, plan.size, plan.scale, augmentation),
-    )
+def _load(plan: BatchPlan, choices: Choices, slot: _Slot) -> Batch:
+    sample = plan.rows[slot.draw.index]
+    # The place in the order of all ranks: each rank draws its own, and the number of ranks does not matter.
+    chance = np.random.default_rng(np.random.SeedSequence(slot.key, spawn_key=(slot.draw.position,)))
+    augmentation = draw_augmentation(chance, choices, slot.ratios)
+    slot.batch.images[slot.place] = prepare_pixels(sample.image, plan.size, augmentation)
+    slot.batch.labels[slot.place] = prepare_label(sample.label, plan.size, plan.scale, augmentation)
+    return slot.batch

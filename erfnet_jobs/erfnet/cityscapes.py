@@ -57,6 +57,11 @@ def splits_of(root: Path) -> tuple[str, ...]:
     return tuple(sorted(folder.name for folder in (root / IMAGES).iterdir() if folder.is_dir()))
 
 
+def has_split(root: Path, split: str) -> bool:
+    """Whether a dataset has image and label folders of a split; what they hold is not looked at."""
+    return (root / IMAGES / split).is_dir() and (root / LABELS / split).is_dir()
+
+
 def find_images(root: Path, split: str) -> tuple[tuple[str, Path], ...]:
     """Name and path of each image of a split, labelled or not, sorted by name; raises BadData where there is none."""
     folder = root / IMAGES / split

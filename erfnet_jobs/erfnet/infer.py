@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor
 from PIL import Image
 
 from erfnet_jobs.erfnet.cityscapes import find_images, is_cityscapes, list_split
+from erfnet_jobs.erfnet.heads import Segmenter
 from erfnet_jobs.erfnet.inference import folded_network, network_name, only_input, use_weights
 from erfnet_jobs.erfnet.labels import colourize
 from erfnet_jobs.erfnet.overlay import Pixels, Seen, overlay, sheet, side_by_side
@@ -19,7 +20,7 @@ from erfnet_jobs.erfnet.pictures import check_same_size, load_image, load_label
 from erfnet_jobs.erfnet.prefetch import prefetch
 from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL
 from erfnet_jobs.erfnet.thinning import Thinning
-from erfnet_jobs.erfnet.transforms import Size, prepare_image
+from erfnet_jobs.erfnet.transforms import Images, prepare_image
 from erfnet_jobs.errors import BadData, UsageError
 from erfnet_jobs.files import sha256_of, write_atomically
 from erfnet_jobs.jobs import InferSpec
@@ -59,6 +60,14 @@ class _Gallery:
         self.count = 0
         self.first: list[Seen] = []
 
+    def add_logits(self, path: Path, logits: Images) -> None:
+        buffer = io.BytesIO()
+        np.save(buffer, logits, allow_pickle=False)
+        write_atomically(path, buffer.getvalue())
+        if self.count < REPORTED:
+            size = path.stat().st_size
+            self.write(ArtifactWritten("logits", str(path), sha256_of(path), size, self.checkpoint_id))
+
     def add(self, seen: Seen) -> None:
         best = _save(self.folder, seen)
         self.count += 1
@@ -73,17 +82,6 @@ class _Gallery:
             self.write(_artifact(self.folder / PREVIEW_NAME, self.checkpoint_id))
 
 
-class Segmenter(nn.Cell):
-    """float32 images 1 x 3 x H x W -> train ids 1 x h x w."""
-
-    def __init__(self, network: nn.Cell) -> None:
-        super().__init__(auto_prefix=False)
-        self.network = network
-
-    def construct(self, images: Tensor) -> Tensor:
-        return ops.argmax(self.network(images), 1)
-
-
 def infer(plan: Plan, write: Callable[[Report], None]) -> None:
     """Segment the spec's pictures and write them; raises BadData, BadCheckpoint, UsageError and OSError.
 
@@ -93,13 +91,15 @@ def infer(plan: Plan, write: Callable[[Report], None]) -> None:
     if not isinstance(spec, InferSpec):
         raise UsageError(f"an inference needs an infer spec, not one of {spec.kind}")
     pictures = _find(Path(spec.images), spec.split)[: spec.limit]
-    folder = _folder(Path(spec.output) if spec.output else Path(plan.run_dir, "pictures"))
+    folder = _folder(Path(spec.output) if spec.output else Path(plan.run_dir, "pictures"), "--output")
+    logits = _folder(Path(spec.logits), "--logits") if spec.logits else None
     checkpoint = only_input(plan)
     name = network_name(checkpoint)
     network = folded_network(name)
     use_weights(network, name, checkpoint)
-    segmenter = Segmenter(network)
-    segmenter.set_train(False)
+    # Classes are chosen on the device, unless the logits are wanted here anyway.
+    model = Segmenter(network) if logits is None else network
+    model.set_train(False)
     gallery = _Gallery(folder, checkpoint.id, write)
     faults: list[BadData] = []
     thinning = Thinning(PROGRESS_INTERVAL)
@@ -110,7 +110,11 @@ def infer(plan: Plan, write: Callable[[Report], None]) -> None:
                 log.warning("skipped: %s", picture)
                 faults.append(picture)
             else:
-                prediction = _segment(segmenter, picture.image, spec.size)
+                output = model(Tensor(prepare_image(picture.image, spec.size)[None])).asnumpy()[0]
+                if logits is not None:
+                    gallery.add_logits(logits / f"{picture.name}.npy", output)
+                    output = output.argmax(0)
+                prediction = _enlarged(output.astype(np.uint8), picture.image)
                 gallery.add(Seen(picture.name, picture.image, prediction, picture.truth))
             if thinning.is_due(always=number == len(pictures)):
                 write(Progress(fraction=number / len(pictures), step=number, steps=len(pictures)))
@@ -125,9 +129,8 @@ def _skipped(faults: Sequence[BadData], total: int) -> str:
     return "\n".join([f"{len(faults)} of {total} pictures were skipped:", *named, *more])
 
 
-def _segment(segmenter: nn.Cell, image: Pixels, size: Size) -> Pixels:
-    """The train ids of a picture, as large as it is (nearest)."""
-    prediction = segmenter(Tensor(prepare_image(image, size)[None])).asnumpy()[0].astype(np.uint8)
+def _enlarged(prediction: Pixels, image: Pixels) -> Pixels:
+    """Train ids as large as the picture (nearest)."""
     height, width = image.shape[:2]
     return np.asarray(Image.fromarray(prediction).resize((width, height), Image.Resampling.NEAREST))
 
@@ -141,15 +144,21 @@ def _find(images: Path, split: str) -> Sequence[_Picture]:
     found = sorted(path for path in images.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
     if not found:
         raise BadData(f"{images} has no pictures ({', '.join(SUFFIXES)}): give another folder")
-    stems = Counter(path.stem for path in found)
-    return [_Picture(path.stem if stems[path.stem] == 1 else path.name, path) for path in found]
+    return [_Picture(name, path) for name, path in zip(distinct_names(found), found, strict=True)]
 
 
-def _folder(path: Path) -> Path:
+def distinct_names(files: Sequence[Path]) -> list[str]:
+    """What is written for each file of a folder is called so: its stem, or its whole name where that is another's."""
+    stems = Counter(path.stem for path in files)
+    names = {path.name for path in files}
+    return [path.stem if stems[path.stem] == 1 and path.stem not in names else path.name for path in files]
+
+
+def _folder(path: Path, option: str) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        raise UsageError(f"{path} cannot be made ({error.strerror}): give another --output") from error
+        raise UsageError(f"{path} cannot be made ({error.strerror}): give another {option}") from error
     return path
 
 

@@ -51,6 +51,17 @@ TRAIN_CLASSES: Final = (
     TrainClass("bicycle", 18, 33, (119, 11, 32)),
 )
 CLASS_NAMES: Final = tuple(entry.name for entry in TRAIN_CLASSES)
+# Cityscapes' categories that are evaluated, with the train ids in each.
+CATEGORIES: Final = (
+    ("flat", range(2)),
+    ("construction", range(2, 5)),
+    ("object", range(5, 8)),
+    ("nature", range(8, 10)),
+    ("sky", range(10, 11)),
+    ("human", range(11, 13)),
+    ("vehicle", range(13, 19)),
+)
+CATEGORY_NAMES: Final = tuple(name for name, _ in CATEGORIES)
 
 # The tables of Eromera/erfnet_pytorch's train/main.py: 1 / ln(1.2 + p) for the encoder and 1 / ln(1.1 + p) for the
 # decoder, p a class' share of the pixels of Cityscapes' train split (ENet, Paszke et al. 2016, section 5.2, has the
@@ -121,6 +132,13 @@ def _from_train_ids() -> NDArray[np.uint8]:
     return table
 
 
+def _to_label_ids() -> NDArray[np.uint8]:
+    table = np.zeros(OUTPUTS, np.uint8)
+    table[:CLASSES] = [entry.label_id for entry in TRAIN_CLASSES]
+    table.setflags(write=False)
+    return table
+
+
 def _palette() -> NDArray[np.uint8]:
     colours = np.zeros((OUTPUTS, 3), np.uint8)
     colours[:CLASSES] = [entry.colour for entry in TRAIN_CLASSES]
@@ -132,6 +150,8 @@ def _palette() -> NDArray[np.uint8]:
 # labelIds files: -1 (license plate) cannot stand in 8 bits; where a tool wrote it as 255 it is ignored.
 FROM_LABEL_IDS: Final = _from_label_ids()
 FROM_TRAIN_IDS: Final = _from_train_ids()
+# uint8[20]: train ids -> labelIds, as Cityscapes' server takes predictions; what is ignored becomes 0 (unlabeled).
+TO_LABEL_IDS: Final = _to_label_ids()
 # uint8[20, 3]: the colour of each class, black for what is ignored.
 PALETTE: Final = _palette()
 

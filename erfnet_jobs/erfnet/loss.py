@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
+from mindspore import dtype as mstype
 
 from erfnet_jobs.errors import LossNotFinite
 
@@ -40,17 +41,20 @@ class LogSoftmax(nn.Cell):
 class WeightedLoss(nn.Cell):
     """`network`'s loss on a batch, not yet divided.
 
-    Images are float32 N x 3 x H x W, labels int32 N x h x w train ids with as many rows and columns as the logits; the
-    weight of the ignore id is 0. Gives (sum of w * ce, sum of w), two float32 scalars.
+    Images are float32 N x 3 x H x W, labels int32 N x h x w train ids with as many rows and columns as the logits,
+    masks those of dropout (None: none); the weight of the ignore id is 0. Gives (`scale` * sum of w * ce, sum of w),
+    two float32 scalars.
     """
 
-    def __init__(self, network: nn.Cell, class_weights: Sequence[float]) -> None:
+    def __init__(self, network: nn.Cell, class_weights: Sequence[float], scale: float = 1.0) -> None:
         super().__init__(auto_prefix=False)  # the network's parameters keep their names
         self.network = network
         self.class_weights = Tensor(np.asarray(class_weights, np.float32))
+        self.scale = scale
 
-    def construct(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return weighted_sums(self.network(images), labels, self.class_weights)
+    def construct(self, images: Tensor, labels: Tensor, masks: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        loss, weights = weighted_sums(self.network(images, masks), labels, self.class_weights)
+        return loss * self.scale, weights
 
 
 _log_softmax = LogSoftmax()
@@ -58,6 +62,7 @@ _log_softmax = LogSoftmax()
 
 def weighted_sums(logits: Tensor, labels: Tensor, class_weights: Tensor) -> tuple[Tensor, Tensor]:
     """(sum of w[y] * ce, sum of w[y]) over all pixels: logits N x C x h x w, labels N x h x w, weights C."""
+    logits = logits.astype(mstype.float32)  # mixed precision may leave them in 16 bits
     weights = ops.gather(class_weights, labels, 0)
     of_label = ops.gather_elements(_log_softmax(logits), 1, ops.expand_dims(labels, 1))
     return -(ops.squeeze(of_label, 1) * weights).sum(), weights.sum()

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from erfnet_jobs.errors import BadCheckpoint
@@ -17,7 +17,8 @@ VERSION = 1
 class Entry:
     """One checkpoint: after `epoch` (from 1) of a stage, `step` steps in it; `file` lies beside the manifest.
 
-    `adopted` ones were written by an earlier attempt and are here for later stages.
+    `adopted` ones were written by an earlier attempt and are here for later stages. `mean_iou` is what it reached on
+    the validation split, None where it was not measured.
     """
 
     network: str
@@ -28,6 +29,7 @@ class Entry:
     sha256: str
     size: int
     adopted: bool = False
+    mean_iou: float | None = None
 
 
 class Manifest:
@@ -50,10 +52,20 @@ class Manifest:
         """The last epoch's checkpoint of a stage."""
         return max((entry for entry in self.entries if entry.stage == stage), key=lambda one: one.epoch, default=None)
 
+    def best(self, stage: int) -> Entry | None:
+        """The checkpoint of a stage with the highest mean IoU, the newest of equals; None where none was measured."""
+        measured = [entry for entry in self.entries if entry.stage == stage and entry.mean_iou is not None]
+        return max(measured, key=lambda one: (one.mean_iou, one.epoch), default=None)
+
+    def measured(self, file: str, mean_iou: float) -> None:
+        """Record what a checkpoint reached on the validation split."""
+        self._write([replace(entry, mean_iou=mean_iou) if entry.file == file else entry for entry in self.entries])
+
     def prune(self, stage: int, keep: int) -> list[Entry]:
-        """Forget all but the `keep` newest of a stage, then remove their files; gives what was removed."""
+        """Forget all but the best and the `keep` newest of a stage, then remove their files; gives what was removed."""
         of_stage = sorted((entry for entry in self.entries if entry.stage == stage), key=lambda one: one.epoch)
-        removed = of_stage[:-keep]
+        best = self.best(stage)
+        removed = [entry for entry in of_stage[:-keep] if entry is not best]
         if removed:
             self._write([entry for entry in self.entries if entry not in removed])
         for entry in removed:

@@ -13,7 +13,7 @@ from typing import Final
 from erfnet_jobs.erfnet.build_lock import BuildLock, Progress, build_lock
 from erfnet_jobs.erfnet.cityscapes import Pair, find_pairs
 from erfnet_jobs.erfnet.data_hash import hash_of_pairs
-from erfnet_jobs.erfnet.disk import writing_to
+from erfnet_jobs.erfnet.disk import megabytes, writing_to
 from erfnet_jobs.erfnet.record_rows import (
     META_NAME,
     SCHEMA_VERSION,
@@ -27,9 +27,10 @@ from erfnet_jobs.erfnet.record_rows import (
     read_meta,
     training_rows,
 )
-from erfnet_jobs.erfnet.record_writer import sync_files, write_rows
+from erfnet_jobs.erfnet.record_writer import has_space, row_sizes, sync_files, write_rows
 from erfnet_jobs.errors import BadData, UsageError
 from erfnet_jobs.files import sync_folder, write_atomically
+from erfnet_jobs.jobs import FOUND, RAW, STORES
 
 __all__ = [
     "Build",
@@ -52,7 +53,8 @@ log = logging.getLogger(__name__)
 class Build:
     """What to build and where: `root`'s split `subset` into the folder `target`, files called `base` inside.
 
-    `cached`: the place is the program's own, and what is damaged there is built anew without asking.
+    `store` is how frames are stored (of `jobs.STORES`). `cached`: the place is the program's own; what is damaged there
+    is built anew without asking, what is there in another form serves, and what would not fit raw is stored as found.
     """
 
     root: Path
@@ -63,12 +65,15 @@ class Build:
     workers: int = 1
     force: bool = False
     cached: bool = False
+    store: str = RAW
 
     def __post_init__(self) -> None:
         if not 1 <= self.shards <= MAX_SHARDS:
             raise UsageError(f"shards is {self.shards}: give a number from 1 to {MAX_SHARDS}")
         if not 1 <= self.workers <= 256:
             raise UsageError(f"workers is {self.workers}: give a number from 1 to 256")
+        if self.store not in STORES:
+            raise UsageError(f"store is {self.store}: give one of {', '.join(STORES)}")
 
 
 def ensure_mindrecord(data: Path, subset: str, cache_dir: Path, workers: int, progress: Progress) -> MindRecord:
@@ -140,7 +145,8 @@ def _present(build: Build, content: str) -> MindRecord | None:
     meta = read_meta(build.target) if build.target.is_dir() else None
     if meta is None:
         raise UsageError(f"{build.target} exists and was not built here: choose another name, or move it away")
-    if meta.dataset_hash == content and meta.shards == build.shards and meta.schema_version == SCHEMA_VERSION:
+    same_form = build.cached or (meta.shards, meta.store) == (build.shards, build.store)
+    if meta.dataset_hash == content and same_form and meta.schema_version == SCHEMA_VERSION:
         return open_mindrecord(build.target)
     if meta.source != str(build.root.resolve()):
         raise UsageError(
@@ -158,14 +164,34 @@ def _fill(
 
     folder.mkdir()
     report(0, len(pairs))
-    written = write_rows(pairs, folder / build.base, build.shards, build.workers, report)
+    store = _store_that_fits(build, pairs) if build.cached else build.store
+    written = write_rows(pairs, folder / build.base, build.shards, build.workers, report, store)
     meta = RecordMeta(
-        content, build.subset, len(pairs), str(build.root.resolve()), build.shards, written.pixels, written.sizes
+        dataset_hash=content,
+        subset=build.subset,
+        count=len(pairs),
+        source=str(build.root.resolve()),
+        shards=build.shards,
+        pixels=written.pixels,
+        sizes=written.sizes,
+        store=store,
     )
     write_atomically(folder / META_NAME, meta_to_json(meta))
     sync_files(folder)
     open_mindrecord(folder)  # what cannot be read back is never put in place
     sync_folder(folder)
+
+
+def _store_that_fits(build: Build, pairs: tuple[Pair, ...]) -> str:
+    needed = sum(row_sizes(pairs, build.store))
+    if build.store == RAW and not has_space(needed, build.target.parent):
+        log.warning(
+            "%s has no room for frames stored for speed (%s): they are stored as found, and take longer to load",
+            build.target.parent,
+            megabytes(needed),
+        )
+        return FOUND
+    return build.store
 
 
 def _put_in_place(temporary: Path, target: Path, old: Path) -> None:

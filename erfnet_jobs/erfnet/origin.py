@@ -6,6 +6,7 @@ from pathlib import Path
 from erfnet_jobs.erfnet.manifest import Entry, Manifest, check_hash
 from erfnet_jobs.erfnet.stages import STAGES, StageRun
 from erfnet_jobs.errors import BadCheckpoint, RanksFailed
+from erfnet_jobs.jobs import TrainSpec
 from erfnet_jobs.plan import CheckpointFile, Plan
 
 
@@ -23,7 +24,7 @@ class Origin:
 
 
 def origin_of(run: StageRun, plan: Plan, manifest: Manifest) -> Origin | None:
-    """Where `run` starts: None for random weights (stage 1 from its beginning).
+    """Where `run` starts: None for random weights (stage 1 from its beginning, or the job's first from scratch).
 
     In the middle of a stage that is the checkpoint to resume; at its beginning what the stage before left in the
     manifest, and for the job's first stage what the user named. Raises BadCheckpoint where there is none.
@@ -34,8 +35,12 @@ def origin_of(run: StageRun, plan: Plan, manifest: Manifest) -> Origin | None:
         return None
     if manifest.newest(run.stage.number - 1):
         return _recorded(run, manifest, run.stage.number - 1)
-    if plan.inputs and run.stage.number == _first_stage(plan):
-        return _named(run, plan.inputs[0])
+    spec = plan.spec
+    if isinstance(spec, TrainSpec) and run.stage.number == spec.stages[0]:
+        if plan.inputs:
+            return _named(run, plan.inputs[0])
+        if spec.from_scratch:
+            return None
     raise BadCheckpoint(
         f"stage {run.stage.number} starts from the last checkpoint of stage {run.stage.number - 1}, and "
         f"{manifest.folder} has none: run that stage too, or name a checkpoint with --checkpoint"
@@ -81,10 +86,6 @@ def resumed_position(resume: CheckpointFile | None) -> tuple[int, int]:
     if resume.stage is None or resume.epoch is None or resume.sha256 is None:
         raise BadCheckpoint(f"{resume.path} cannot be resumed: its stage, epoch or hash is unknown; start again")
     return resume.stage, resume.epoch
-
-
-def _first_stage(plan: Plan) -> int:
-    return int(plan.spec.stages[0])  # type: ignore[union-attr]
 
 
 def _recorded(run: StageRun, manifest: Manifest, stage: int) -> Origin:

@@ -47,7 +47,7 @@ def sheet(pictures: Sequence[Seen]) -> Image.Image:
     """One row for each picture, and one legend for all."""
     rows = [_row(seen) for seen in pictures]
     width = max(row.width for row in rows)
-    rows.append(_legend(_classes_in(pictures), width))
+    rows.append(legend(classes_in(pictures), width))
     page = Image.new("RGB", (width, sum(row.height for row in rows)), PAPER)
     top = 0
     for row in rows:
@@ -66,37 +66,39 @@ def _row(seen: Seen) -> Image.Image:
     pen = ImageDraw.Draw(row)
     for place, (caption, pixels) in enumerate(panels):
         left = GAP + place * (PANEL_WIDTH + GAP)
-        pen.text((left, 3), _fitting(caption), fill=INK, font=_font())
+        pen.text((left, 3), fitting(caption), fill=INK, font=text_font())
         method = Image.Resampling.BICUBIC if place == 0 else Image.Resampling.NEAREST
         row.paste(Image.fromarray(pixels).resize((PANEL_WIDTH, height), method), (left, CAPTION_HEIGHT))
     return row
 
 
-def _fitting(caption: str) -> str:
-    font = _font()
-    while font.getlength(caption) > PANEL_WIDTH and len(caption) > 1:
+def fitting(caption: str, width: int = PANEL_WIDTH) -> str:
+    """The caption, cut where it is longer than `width` pixels."""
+    font = text_font()
+    while font.getlength(caption) > width and len(caption) > 1:
         caption = caption[:-2] + "…"
     return caption
 
 
-def _legend(classes: Sequence[int], width: int) -> Image.Image:
+def legend(classes: Sequence[int], width: int) -> Image.Image:
+    """Swatches and names of train ids, as many lines as they need in `width` pixels."""
     places = _legend_places(classes, width)
     lines = places[-1][1] + 1 if places else 0
-    legend = Image.new("RGB", (width, GAP + lines * LEGEND_HEIGHT), PAPER)
-    pen = ImageDraw.Draw(legend)
+    key = Image.new("RGB", (width, GAP + lines * LEGEND_HEIGHT), PAPER)
+    pen = ImageDraw.Draw(key)
     for train_id, (left, line) in zip(classes, places, strict=True):
         top = GAP + line * LEGEND_HEIGHT
         colour = tuple(int(part) for part in PALETTE[train_id])
         pen.rectangle((left, top, left + SWATCH, top + SWATCH), fill=colour, outline=INK)
-        pen.text((left + SWATCH + 5, top - 1), _class_name(train_id), fill=INK, font=_font())
-    return legend
+        pen.text((left + SWATCH + 5, top - 1), _class_name(train_id), fill=INK, font=text_font())
+    return key
 
 
 def _legend_places(classes: Sequence[int], width: int) -> list[tuple[int, int]]:
     """Left edge and line of each class' swatch, breaking lines where the width ends."""
     places, left, line = [], GAP, 0
     for train_id in classes:
-        needed = SWATCH + 5 + int(_font().getlength(_class_name(train_id))) + 2 * GAP
+        needed = SWATCH + 5 + int(text_font().getlength(_class_name(train_id))) + 2 * GAP
         if left > GAP and left + needed > width:
             left, line = GAP, line + 1
         places.append((left, line))
@@ -104,7 +106,8 @@ def _legend_places(classes: Sequence[int], width: int) -> list[tuple[int, int]]:
     return places
 
 
-def _classes_in(pictures: Sequence[Seen]) -> list[int]:
+def classes_in(pictures: Sequence[Seen]) -> list[int]:
+    """The train ids in truths and predictions, ascending."""
     labels = [label for seen in pictures for label in (seen.prediction, seen.truth) if label is not None]
     return [int(train_id) for train_id in np.unique(np.concatenate([np.unique(label) for label in labels]))]
 
@@ -113,5 +116,6 @@ def _class_name(train_id: int) -> str:
     return CLASS_NAMES[train_id] if train_id < CLASSES else "ignored"
 
 
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(FONT_SIZE)
+def text_font(size: int = FONT_SIZE) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The font of all pictures, which Pillow brings along; `size` in pixels."""
+    return ImageFont.load_default(size)

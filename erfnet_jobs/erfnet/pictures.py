@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from erfnet_jobs.erfnet.labels import FROM_TRAIN_IDS, IGNORE, INVALID, LABEL_IDS, table_for
+from erfnet_jobs.erfnet.png import SIGNATURE, encode_png
 from erfnet_jobs.errors import BadData
 
 Pixels = NDArray[np.uint8]
@@ -27,7 +28,6 @@ _UNREADABLE: Final = (
 )
 _COLOUR_MODES: Final = frozenset({"RGB", "RGBA", "L", "P", "LA", "PA"})
 # PNG (RFC 2083): 8 bytes of signature, then IHDR with length, type, width, height, bit depth, colour type.
-_PNG: Final = b"\x89PNG\r\n\x1a\n"
 _IHDR: Final = struct.Struct(">8sI4sIIBB")
 
 
@@ -48,7 +48,7 @@ def decode_image(content: bytes, name: str) -> Pixels:
         with Image.open(io.BytesIO(content)) as picture:
             if picture.mode not in _COLOUR_MODES:
                 raise BadData(f"{name} has mode {picture.mode}: images are 8-bit RGB; convert it")
-            return np.asarray(picture.convert("RGB"))
+            return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
     except _UNREADABLE as error:
         raise BadData(f"{name} is damaged or no picture ({error}): copy it again") from error
 
@@ -59,7 +59,7 @@ def decode_label(content: bytes, name: str) -> Pixels:
     Raises BadData for anything but a whole 8-bit PNG of one channel, and for values that such a file cannot hold.
     """
     raw = _one_channel(content, name)
-    label: Pixels = table_for(name)[raw]
+    label: Pixels = np.take(table_for(name), raw)
     if (label == INVALID).any():
         wrong = np.unique(raw[label == INVALID]).tolist()
         listed = ", ".join(map(str, wrong[:10])) + (" ..." if len(wrong) > 10 else "")
@@ -78,7 +78,7 @@ def decode_train_ids(content: bytes, name: str) -> Pixels:
 
 def _one_channel(content: bytes, name: str) -> Pixels:
     # Pillow scales 1-, 2- and 4-bit greys up to 255, so the depth is read from the file itself.
-    if len(content) < _IHDR.size or not content.startswith(_PNG):
+    if len(content) < _IHDR.size or not content.startswith(SIGNATURE):
         raise BadData(f"{name} is no PNG: labels are 8-bit PNGs of one channel; copy or convert it")
     *_, depth, colour = _IHDR.unpack_from(content)
     if depth != 8 or colour not in (0, 3):
@@ -92,10 +92,13 @@ def _one_channel(content: bytes, name: str) -> Pixels:
 
 
 def encode_label(label: Pixels) -> bytes:
-    """Train ids (uint8 H x W) as a PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(label).save(buffer, "PNG", compress_level=2)
-    return buffer.getvalue()
+    """Train ids (uint8 H x W) as a PNG; small as labels are, and decoded in half the time of Pillow's own PNG."""
+    return encode_png(label, level=2)
+
+
+def encode_image(image: Pixels) -> bytes:
+    """RGB (uint8 H x W x 3) as a PNG without compression: thrice the size of a street scene's, a tenth of its time."""
+    return encode_png(image, level=0)
 
 
 def load_image(path: Path) -> Pixels:

@@ -43,7 +43,8 @@ class TrainingProgress:
     """Turns steps into reports.
 
     `runs` are the stages that this attempt has to do, `all_runs` those of the whole job (the fraction counts what
-    earlier attempts did), `steps` in every epoch, `global_batch` images of all ranks together.
+    earlier attempts did), `steps` in every epoch, `global_batch` images of all ranks together, `validations` how often
+    this attempt measures the validation split.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class TrainingProgress:
         steps: int,
         global_batch: int,
         clock: Callable[[], float] = time.monotonic,
+        validations: int = 0,
     ) -> None:
         self._write = write
         self._steps = steps
@@ -61,6 +63,8 @@ class TrainingProgress:
         self._total = sum(_cost(run, steps) for run in all_runs)
         self._done = self._total - sum(_cost(run, steps) for run in runs)
         self._rate = Rate()
+        self._validations = validations
+        self._validation_rate = Rate()
         self._progress_time = Thinning(PROGRESS_INTERVAL, clock)
         self._metric_time = Thinning(METRIC_INTERVAL, clock)
 
@@ -79,13 +83,24 @@ class TrainingProgress:
         """Report the epoch that ended with step `done`."""
         self._write(self._metric(run, done, {"epoch_loss": mean_loss, "lr": done.lr}))
 
+    def validated(self, seconds: float) -> None:
+        """Count a measurement of the validation split; the first one's time, with its compiling, says little."""
+        self._validations -= 1
+        self._validation_rate.add(seconds)
+
+    def _eta(self) -> float | None:
+        if self._rate.seconds is None:
+            return None
+        validations = max(0, self._validations) * (self._validation_rate.seconds or 0.0)
+        return max(0.0, self._total - self._done) * self._rate.seconds + validations
+
     def _speed(self, cost: float) -> dict[str, float]:
         if not self._rate.seconds:
             return {}
         return {"images_per_second": round(self._global_batch / (self._rate.seconds * cost), 3)}
 
     def _progress(self, run: StageRun, done: StepDone, cost: float) -> Progress:
-        seconds = self._rate.seconds
+        eta = self._eta()
         return Progress(
             fraction=round(min(1.0, self._done / self._total), 6),
             step=done.step,
@@ -94,8 +109,9 @@ class TrainingProgress:
             epoch=done.epoch,
             epochs=run.epochs,
             loss=done.loss,
+            lr=done.lr,
             images_per_second=self._speed(cost).get("images_per_second"),
-            eta_seconds=None if seconds is None else round(max(0.0, self._total - self._done) * seconds, 1),
+            eta_seconds=None if eta is None else round(eta, 1),
         )
 
     def _metric(self, run: StageRun, done: StepDone, values: dict[str, float]) -> Metric:

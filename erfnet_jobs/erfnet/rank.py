@@ -76,7 +76,8 @@ def _work(plan: Plan, environment: RankEnvironment, writer: ReportWriter) -> Non
     elif plan.kind is JobKind.EVAL:
         from erfnet_jobs.erfnet.evaluate import evaluate
 
-        evaluate(plan, writer.write)
+        evaluate(plan, environment, writer.write)
+        world.leave(environment.world_size)
     elif plan.kind is JobKind.EXPORT:
         from erfnet_jobs.erfnet.export import export
 

@@ -16,6 +16,7 @@ from erfnet_jobs.erfnet.pictures import check_same_size, decode_image, decode_tr
 from erfnet_jobs.erfnet.record_index import RecordIndex, read_index, split_blob
 from erfnet_jobs.erfnet.samples import Sample, Source
 from erfnet_jobs.errors import BadData
+from erfnet_jobs.jobs import FOUND
 
 META_NAME: Final = "meta.json"
 SCHEMA_VERSION: Final = 1
@@ -23,7 +24,10 @@ SCHEMA_VERSION: Final = 1
 
 @dataclass(frozen=True)
 class RecordMeta:
-    """What a MindRecord was built from. `pixels` counts the pixels of train ids 0 to 19, `sizes` images by 'HxW'."""
+    """What a MindRecord was built from. `pixels` counts the pixels of train ids 0 to 19, `sizes` images by 'HxW'.
+
+    `store` is how frames are stored (of `jobs.STORES`; what was built before there was a choice holds them as found).
+    """
 
     dataset_hash: str
     subset: str
@@ -33,6 +37,7 @@ class RecordMeta:
     pixels: tuple[int, ...]
     sizes: dict[str, int] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
+    store: str = FOUND
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,7 @@ class Rows(Source):
         return len(self._places)
 
     def encoded(self, index: int) -> dict[str, bytes]:
-        """The row's bytes as stored: `image` (PNG or JPEG as found) and `label` (PNG of train ids); raises BadData."""
+        """The row's bytes as stored: `image` (PNG or JPEG) and `label` (PNG of train ids); raises BadData."""
         place = self._places[index]
         path = self._record.index.files[place.shard]
         try:

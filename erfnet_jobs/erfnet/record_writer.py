@@ -10,16 +10,30 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from PIL import Image
 
 from erfnet_jobs.erfnet.build_lock import Progress
 from erfnet_jobs.erfnet.cityscapes import LISTED, Pair
 from erfnet_jobs.erfnet.disk import disk_full, megabytes
 from erfnet_jobs.erfnet.labels import OUTPUTS
-from erfnet_jobs.erfnet.pictures import check_same_size, decode_image, decode_label, encode_label, read_bytes
+from erfnet_jobs.erfnet.pictures import (
+    check_same_size,
+    decode_image,
+    decode_label,
+    encode_image,
+    encode_label,
+    read_bytes,
+)
+from erfnet_jobs.erfnet.png import HEADER_BYTES, stored_size
 from erfnet_jobs.errors import BadData, DiskFull, ErfnetJobsError
+from erfnet_jobs.jobs import FOUND, RAW
 
 SCHEMA: Final = {"name": {"type": "string"}, "image": {"type": "bytes"}, "label": {"type": "bytes"}}
 _SLACK: Final = 16 << 20
+# Labels are stored for speed as well; those measured grew to three times their size.
+_LABEL_GROWTH: Final = 4
+# Larger frames stay as found: a row must fit into a page. So do those whose header lies about their size.
+_MAX_RAW: Final = 64 << 20
 # What FileWriter.set_page_size and set_header_size accept at most.
 _MAX_PAGE: Final = 256 << 20
 _MAX_HEADER: Final = 128 << 20
@@ -45,27 +59,35 @@ class Written:
     sizes: dict[str, int]
 
 
-def read_row(pair: Pair) -> Row:
-    """Read and check a pair: the image's bytes as found, the label as a PNG of train ids; raises BadData."""
+def read_row(pair: Pair, store: str) -> Row:
+    """Read and check a pair; raises BadData.
+
+    The label becomes a PNG of train ids. The image stays as found, unless it is a PNG (of up to 64 MB without
+    compression) and `store` is RAW: then it is written anew without compression.
+    """
     encoded = read_bytes(pair.image)
     image = decode_image(encoded, str(pair.image))
     label = decode_label(read_bytes(pair.label), str(pair.label))
     check_same_size(image, label, str(pair.image))
-    pixels = np.bincount(label.ravel(), minlength=OUTPUTS).tolist()
+    pixels = Image.fromarray(label).histogram()[:OUTPUTS]
     height, width = label.shape
-    return Row(pair.name, encoded, encode_label(label), (height, width), tuple(pixels))
+    content = encode_image(image) if store == RAW and _raw_size(encoded) else encoded
+    return Row(pair.name, content, encode_label(label), (height, width), tuple(pixels))
 
 
-def write_rows(pairs: Sequence[Pair], path: Path, shards: int, workers: int, progress: Progress) -> Written:
+def write_rows(
+    pairs: Sequence[Pair], path: Path, shards: int, workers: int, progress: Progress, store: str = RAW
+) -> Written:
     """Write the pairs into MindRecord files `path` (or path0, path1, ...), which must not exist.
 
     Raises BadData with every pair that is at fault (ten named, all counted), DiskFull, or ErfnetJobsError for any other
     failure of MindSpore's writer. The caller removes what was written then.
     """
-    check_space(pairs, path.parent.parent)
+    needed = row_sizes(pairs, store)
+    check_space(sum(needed), path.parent.parent, store)
     totals, sizes, faults = np.zeros(OUTPUTS, np.int64), dict[str, int](), list[str]()
-    writer = _open_writer(pairs, path, shards)
-    for done, row in enumerate(_read_ahead(pairs, workers), start=1):
+    writer = _open_writer(needed, path, shards)
+    for done, row in enumerate(_read_ahead(pairs, workers, store), start=1):
         if isinstance(row, BadData):
             faults.append(str(row))
         elif not faults:
@@ -81,24 +103,52 @@ def write_rows(pairs: Sequence[Pair], path: Path, shards: int, workers: int, pro
     return Written(tuple(totals.tolist()), dict(sorted(sizes.items())))
 
 
-def check_space(pairs: Sequence[Pair], folder: Path) -> None:
-    """Raise DiskFull unless `folder` has space for the files of these pairs and a little more."""
-    needed = sum(pair.image.stat().st_size + pair.label.stat().st_size for pair in pairs) + _SLACK
+def row_sizes(pairs: Sequence[Pair], store: str) -> list[int]:
+    """At most how many bytes each pair's row takes; raises BadData for a file that cannot be read."""
+    return [_image_size(pair.image, store) + _LABEL_GROWTH * pair.label.stat().st_size for pair in pairs]
+
+
+def has_space(needed: int, folder: Path) -> bool:
+    """Whether `folder` has space for files of so many bytes and a little more."""
+    return shutil.disk_usage(folder).free >= needed + _SLACK
+
+
+def check_space(needed: int, folder: Path, store: str) -> None:
+    """Raise DiskFull unless `folder` has space for files of so many bytes and a little more."""
+    if has_space(needed, folder):
+        return
     free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise DiskFull(
-            f"{folder} has {megabytes(free)} free and the MindRecord needs {megabytes(needed)}: "
-            "free some, or put ERFNET_JOBS_HOME (or --output-dir) on another disk"
-        )
+    smaller = f"free some, give --store {FOUND} (about a third)" if store == RAW else "free some"
+    raise DiskFull(
+        f"{folder} has {megabytes(free)} free and the MindRecord needs {megabytes(needed + _SLACK)}: "
+        f"{smaller}, or put ERFNET_JOBS_HOME (or --output-dir) on another disk"
+    )
 
 
-def _read_ahead(pairs: Sequence[Pair], workers: int) -> Iterator[Row | BadData]:
+def _image_size(path: Path, store: str) -> int:
+    found = path.stat().st_size
+    if store != RAW:
+        return found
+    try:
+        with path.open("rb") as file:
+            return _raw_size(file.read(HEADER_BYTES)) or found
+    except OSError as error:
+        raise BadData(f"{path} cannot be read ({error.strerror}): correct the dataset or its permissions") from error
+
+
+def _raw_size(content: bytes) -> int | None:
+    """At most how large the frame is that is stored raw; None where it stays as found."""
+    size = stored_size(content)
+    return size if size and size <= _MAX_RAW else None
+
+
+def _read_ahead(pairs: Sequence[Pair], workers: int, store: str) -> Iterator[Row | BadData]:
     # Threads suffice: Pillow decodes and encodes without the GIL. The window bounds what is in memory.
     pool = ThreadPoolExecutor(workers)
     window: deque[Future[Row | BadData]] = deque()
     try:
         for pair in pairs:
-            window.append(pool.submit(_row_or_fault, pair))
+            window.append(pool.submit(_row_or_fault, pair, store))
             if len(window) > 2 * workers:
                 yield window.popleft().result()
         while window:
@@ -107,21 +157,19 @@ def _read_ahead(pairs: Sequence[Pair], workers: int) -> Iterator[Row | BadData]:
         pool.shutdown(cancel_futures=True)
 
 
-def _row_or_fault(pair: Pair) -> Row | BadData:
+def _row_or_fault(pair: Pair, store: str) -> Row | BadData:
     try:
-        return read_row(pair)
+        return read_row(pair, store)
     except BadData as error:
         return error
 
 
-def _open_writer(pairs: Sequence[Pair], path: Path, shards: int) -> Any:
+def _open_writer(sizes: Sequence[int], path: Path, shards: int) -> Any:
     from mindspore.mindrecord import FileWriter  # seconds to import; only builders need it
 
-    largest = max(pair.image.stat().st_size + 2 * pair.label.stat().st_size for pair in pairs)
-    total = sum(pair.image.stat().st_size + 2 * pair.label.stat().st_size for pair in pairs)
     # A row must fit into a page; with eight and more to a page little is left empty at its end.
-    page = min(_MAX_PAGE, _power_of_two(max(1 << 20, 8 * largest)))
-    header = min(_MAX_HEADER, _power_of_two(max(1 << 16, 2 * _HEADER_BYTES_A_PAGE * (total // page + 2))))
+    page = min(_MAX_PAGE, _power_of_two(max(1 << 20, 8 * max(sizes))))
+    header = min(_MAX_HEADER, _power_of_two(max(1 << 16, 2 * _HEADER_BYTES_A_PAGE * (sum(sizes) // page + 2))))
     writer = _call(path, FileWriter, str(path), shards)
     _call(path, writer.set_page_size, page)
     _call(path, writer.set_header_size, header)

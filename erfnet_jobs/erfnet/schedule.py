@@ -41,6 +41,12 @@ def epoch_order(images: int, length: int, key: tuple[int, ...]) -> NDArray[np.in
 
 
 def draws_of_rank(order: NDArray[np.int64], step: int, batch_size: int, rank: int, ranks: int) -> tuple[Draw, ...]:
-    """What `rank` takes at `step` (from 0): the ranks' shares lie side by side in each global batch."""
+    """What `rank` takes at `step` (from 0)."""
+    places = positions_of_rank(step, batch_size, rank, ranks)
+    return tuple(Draw(index=int(order[place]), position=place) for place in places)
+
+
+def positions_of_rank(step: int, batch_size: int, rank: int, ranks: int) -> range:
+    """The positions in an epoch's order of what `rank` takes at `step`: side by side in each global batch."""
     start = (step * ranks + rank) * batch_size
-    return tuple(Draw(index=int(order[place]), position=place) for place in range(start, start + batch_size))
+    return range(start, start + batch_size)

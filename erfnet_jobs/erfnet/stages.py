@@ -13,16 +13,21 @@ CLASS_WEIGHTS: dict[str, tuple[float, ...]] = {ENCODER: ENCODER_WEIGHTS, ERFNET:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its network, the pair of stages that share a learning rate schedule, and the ratios of its crops.
+    """One stage: its network, the pair of stages that share a learning rate schedule, and what it trains with.
 
     The recipe of mindspore-ai/models, research/cv/erfnet: both networks fall from the first learning rate to 0 over
-    the epochs of their two stages; the first crops by one ratio, the others by ratios from 1 to 1.3.
+    the epochs of their two stages; the first crops by one ratio, the others by ratios from 1 to 1.3. Dropout is that of
+    erfnet_pytorch: rates of the blocks at 1/4 and at 1/8 of the resolution. Labels are `label_scale` times smaller than
+    images, per side.
     """
 
     number: int
     network: str
     pair: tuple[int, int]
     crop_ratios: tuple[float, float]
+    class_weights: tuple[float, ...]
+    label_scale: int
+    dropout: tuple[float, float] = (0.03, 0.3)
 
     def checkpoint_name(self, epoch: int, steps: int) -> str:
         """The file name after `epoch` (from 1) of `steps` steps."""
@@ -30,10 +35,10 @@ class Stage:
 
 
 STAGES = {
-    1: Stage(1, ENCODER, (1, 2), (1.2, 1.2)),
-    2: Stage(2, ENCODER, (1, 2), (1.0, 1.3)),
-    3: Stage(3, ERFNET, (3, 4), (1.0, 1.3)),
-    4: Stage(4, ERFNET, (3, 4), (1.0, 1.3)),
+    1: Stage(1, ENCODER, (1, 2), (1.2, 1.2), ENCODER_WEIGHTS, label_scale=8),
+    2: Stage(2, ENCODER, (1, 2), (1.0, 1.3), ENCODER_WEIGHTS, label_scale=8),
+    3: Stage(3, ERFNET, (3, 4), (1.0, 1.3), DECODER_WEIGHTS, label_scale=1),
+    4: Stage(4, ERFNET, (3, 4), (1.0, 1.3), DECODER_WEIGHTS, label_scale=1),
 }
 
 

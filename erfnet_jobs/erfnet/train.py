@@ -1,34 +1,35 @@
 """Training: the stages one after another in one gang, each from what the stage before left in the manifest."""
 
 import logging
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import groupby
 
 import mindspore
 import numpy as np
-from mindspore import Tensor
 
 from erfnet_jobs.ascend.environment import RankEnvironment
 from erfnet_jobs.erfnet import checkpoints
-from erfnet_jobs.erfnet.batches import Batch, BatchPlan, stage_batches
+from erfnet_jobs.erfnet.batches import BatchPlan
 from erfnet_jobs.erfnet.checkpoints import Position
+from erfnet_jobs.erfnet.feeding import Feed, make_feed
 from erfnet_jobs.erfnet.initialise import initialise
-from erfnet_jobs.erfnet.labels import IGNORE
 from erfnet_jobs.erfnet.loss import check_finite, check_weights_finite
 from erfnet_jobs.erfnet.manifest import Entry, Manifest, check_hash
-from erfnet_jobs.erfnet.mindrecord import ensure_mindrecord, training_rows
-from erfnet_jobs.erfnet.model import label_scale, make_network
+from erfnet_jobs.erfnet.model import make_network
 from erfnet_jobs.erfnet.origin import Origin, adopt_resumed, origin_of, resumed_position
-from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL, StepDone, TrainingProgress
-from erfnet_jobs.erfnet.record_rows import Rows
-from erfnet_jobs.erfnet.schedule import learning_rate, steps_per_epoch
-from erfnet_jobs.erfnet.stages import CLASS_WEIGHTS, StageRun, stage_runs
-from erfnet_jobs.erfnet.thinning import Thinning
+from erfnet_jobs.erfnet.precision import amp_level, loss_scale
+from erfnet_jobs.erfnet.progress import StepDone, TrainingProgress
+from erfnet_jobs.erfnet.schedule import steps_per_epoch
+from erfnet_jobs.erfnet.stages import StageRun, stage_runs, total_epochs
+from erfnet_jobs.erfnet.step_inputs import epoch_lr, step_inputs
 from erfnet_jobs.erfnet.train_step import TrainStep
+from erfnet_jobs.erfnet.training_data import rows_to_train_on
+from erfnet_jobs.erfnet.validation import Validation, validates, validations_left
 from erfnet_jobs.erfnet.world import broadcast
-from erfnet_jobs.errors import BadData
 from erfnet_jobs.jobs import TrainSpec
 from erfnet_jobs.plan import Plan
 from erfnet_jobs.reports import CheckpointRemoved, CheckpointWritten, Phase, Report
@@ -36,12 +37,12 @@ from erfnet_jobs.reports import CheckpointRemoved, CheckpointWritten, Phase, Rep
 log = logging.getLogger(__name__)
 
 
-def train(plan: Plan, rank: RankEnvironment, write: Callable[[Report], None], dropout: bool = True) -> None:
+def train(plan: Plan, rank: RankEnvironment, write: Callable[[Report], None]) -> None:
     """Do all that is left of a training; all ranks call this together, and rank 0 writes checkpoints.
 
     Raises BadData, BadCheckpoint, LossNotFinite, and OSError where the disk is full.
     """
-    Training(plan, rank, write, dropout).run()
+    Training(plan, rank, write).run()
 
 
 @dataclass
@@ -50,21 +51,20 @@ class _Network:
 
     name: str
     step: TrainStep
+    feed: Feed
+    validation: Validation | None
     compiled: bool = False
 
 
 class Training:
-    """One rank's part in an attempt. `dropout=False` is for tests that compare runs bit by bit."""
+    """One rank's part in an attempt."""
 
-    def __init__(
-        self, plan: Plan, rank: RankEnvironment, write: Callable[[Report], None], dropout: bool = True
-    ) -> None:
+    def __init__(self, plan: Plan, rank: RankEnvironment, write: Callable[[Report], None]) -> None:
         if not isinstance(plan.spec, TrainSpec):
             raise TypeError(f"a training needs a TrainSpec, not {type(plan.spec).__name__}")
-        self.plan, self.spec, self.rank, self.write, self.dropout = plan, plan.spec, rank, write, dropout
+        self.plan, self.spec, self.rank, self.write = plan, plan.spec, rank, write
         self.leads = rank.rank == 0
         self.runs = stage_runs(self.spec, *resumed_position(plan.resume))
-        self.network: _Network | None = None
 
     def run(self) -> None:
         """All stages that are left."""
@@ -73,68 +73,77 @@ class Training:
         if self.manifest:
             # First of all: building the data may take an hour, and what is damaged now ends the attempt.
             adopt_resumed(self.plan, self.manifest)
-        rows = self._rows()
+        self.rows = rows_to_train_on(self.spec, self.plan, self.write)
         if self.manifest:
-            self.manifest.dataset_hash = rows.dataset_hash
-        self.steps = steps_per_epoch(len(rows), self.spec.batch_size, self.rank.world_size)
-        self._say_what_is_trained(len(rows))
-        global_batch = self.spec.batch_size * self.rank.world_size
-        tell = self.write if self.leads else _silent
-        self.progress = TrainingProgress(tell, self.runs, stage_runs(self.spec), self.steps, global_batch)
-        for run in self.runs:
-            self._stage(run, rows)
-
-    def _rows(self) -> Rows:
-        report = _build_reporter(self.write)
-        data, cache = Path(self.spec.data), Path(self.plan.data_dir)
-        record = ensure_mindrecord(data, "train", cache, self.plan.threads, report)
-        if record.meta and not any(record.meta.pixels[:IGNORE]):
-            raise BadData(f"{data}: all pixels of all labels to train on are ignored; check how they were made")
-        return training_rows(record)
+            self.manifest.dataset_hash = self.rows.dataset_hash
+        self.steps = steps_per_epoch(len(self.rows), self.spec.batch_size, self.rank.world_size)
+        self._say_what_is_trained(len(self.rows))
+        self.validates = validates(self.spec, self.rank.world_size)
+        self.tell = self.write if self.leads else _silent
+        self.progress = TrainingProgress(
+            self.tell,
+            self.runs,
+            stage_runs(self.spec),
+            self.steps,
+            self.spec.global_batch,
+            validations=validations_left(self.spec, self.runs) if self.validates else 0,
+        )
+        for name, runs in groupby(self.runs, key=lambda run: run.stage.network):
+            self._train_network(name, tuple(runs))
 
     def _say_what_is_trained(self, images: int) -> None:
-        global_batch = self.spec.batch_size * self.rank.world_size
         log.info(
-            "%d images, global batch %d (%d ranks of %d), %d steps an epoch, first learning rate %g",
+            "%d images, global batch %d (%d ranks of %d), %d steps an epoch, first learning rate %g (%s scaling of "
+            "%g), mixed precision %s",
             images,
-            global_batch,
+            self.spec.global_batch,
             self.rank.world_size,
             self.spec.batch_size,
             self.steps,
             self.spec.first_lr,
+            self.spec.lr_scaling,
+            self.spec.base_lr,
+            self._amp_level,
         )
-        if images < global_batch:
-            log.warning("fewer images (%d) than one global batch (%d): images repeat in it", images, global_batch)
+        if images < self.spec.global_batch:
+            log.warning(
+                "fewer images (%d) than one global batch (%d): images repeat in it", images, self.spec.global_batch
+            )
 
-    def _stage(self, run: StageRun, rows: Rows) -> None:
-        network = self._network_of(run)
-        self._start_from(run, network)
-        batches = BatchPlan(
-            rows=rows,
+    @property
+    def _amp_level(self) -> str:
+        return amp_level(self.spec.amp, self.plan.device_target)
+
+    def _train_network(self, name: str, runs: tuple[StageRun, ...]) -> None:
+        """The stages of one network one after another: it is compiled once, and fed by one feed."""
+        cell = make_network(name)
+        initialise(cell, self.spec.seed)
+        cell = mindspore.amp.auto_mixed_precision(cell, self._amp_level)
+        scale = loss_scale(self._amp_level, self.spec.batch_size * math.prod(self.spec.size))
+        step = TrainStep(cell, runs[0].stage.class_weights, self.rank.world_size, scale)
+        step.set_train(True)
+        with closing(step_inputs(self._batch_plan(runs[0]), self.spec, runs)) as inputs:
+            feed = make_feed(self.plan.device_target, step, inputs, total_epochs(runs) * self.steps)
+            validation = Validation(self.spec, name, cell, self.rank) if self.validates else None
+            network = _Network(name, step, feed, validation)
+            for run in runs:
+                self._start_from(run, network)
+                for epoch in range(run.done, run.epochs):
+                    self._epoch(run, network, epoch)
+
+    def _batch_plan(self, run: StageRun) -> BatchPlan:
+        return BatchPlan(
+            rows=self.rows,
             size=self.spec.size,
-            scale=label_scale(run.stage.network),
+            scale=run.stage.label_scale,
             batch_size=self.spec.batch_size,
             steps=self.steps,
             seed=self.spec.seed,
             rank=self.rank.rank,
             ranks=self.rank.world_size,
+            augment=self.spec.augment,
+            threads=self.plan.threads,
         )
-        with stage_batches(batches, run) as loaded:
-            for epoch in range(run.done, run.epochs):
-                self._epoch(run, network, epoch, loaded)
-
-    def _network_of(self, run: StageRun) -> _Network:
-        """The network of a stage: that of the stage before if it is the same, so each is compiled once."""
-        if self.network is None or self.network.name != run.stage.network:
-            # Graphs take their dropout seeds when they are made. A resumed run draws other masks than one that was
-            # not interrupted, and every rank its own.
-            mindspore.set_seed(_dropout_seed(self.spec.seed, self.rank.rank, run))
-            cell = make_network(run.stage.network, dropout=self.dropout)
-            initialise(cell, self.spec.seed)
-            step = TrainStep(cell, CLASS_WEIGHTS[run.stage.network], self.rank.world_size)
-            step.set_train(True)
-            self.network = _Network(run.stage.network, step)
-        return self.network
 
     def _start_from(self, run: StageRun, network: _Network) -> None:
         """Give all ranks the weights and moments that rank 0 finds for the stage."""
@@ -144,30 +153,43 @@ class Training:
             _load(origin, network)
         broadcast([*step.network_parameters, *step.adam.state], self.rank.world_size)
 
-    def _epoch(self, run: StageRun, network: _Network, epoch: int, batches: Iterator[Batch]) -> None:
-        lr = learning_rate(self.spec.first_lr, run.pair_start + epoch, run.pair_epochs)
+    def _epoch(self, run: StageRun, network: _Network, epoch: int) -> None:
+        lr = epoch_lr(self.spec, run, epoch)
         losses: list[float] = []
-        for number in range(1, self.steps + 1):
-            done = self._step(run, network, next(batches), (epoch + 1, number, lr))
-            losses.append(done.loss)
+        while len(losses) < self.steps:
+            losses += self._take(run, network, (epoch + 1, len(losses), lr))
+        done = StepDone(epoch + 1, self.steps, losses[-1], lr, None)
         self.progress.epoch(run, done, float(np.mean(losses)))
+        name = run.stage.checkpoint_name(epoch + 1, self.steps)
         if self.manifest:
             self._save(run, network, (epoch + 1, self.steps, lr), self.manifest)
+        if network.validation and network.validation.is_due(epoch + 1, run.epochs):
+            self._validate(run, network.validation, epoch + 1, name)
+        if self.manifest:
+            self._prune(run, self.manifest)
 
-    def _step(self, run: StageRun, network: _Network, batch: Batch, place: tuple[int, int, float]) -> StepDone:
-        epoch, number, lr = place
+    def _validate(self, run: StageRun, validation: Validation, epoch: int, name: str) -> None:
+        began = time.monotonic()
+        measured = validation(run.stage.number, epoch, epoch * self.steps, self.tell)
+        self.progress.validated(time.monotonic() - began)
+        if self.manifest:
+            self.manifest.measured(name, measured.scores.mean_iou)
+
+    def _take(self, run: StageRun, network: _Network, place: tuple[int, int, float]) -> list[float]:
+        """A chunk of steps after the `done` ones of an epoch; `place` is the epoch (from 1), `done`, and the rate."""
+        epoch, done, lr = place
         if compiles := not network.compiled:
             self.write(Phase("compile"))
         began = time.monotonic()
-        output = network.step(Tensor(batch.images), Tensor(batch.labels), Tensor(lr, mindspore.float32))
-        loss = float(output.asnumpy())
+        losses = network.feed.take(min(network.feed.chunk, self.steps - done))
+        seconds = None if compiles else (time.monotonic() - began) / len(losses)
         network.compiled = True
         if compiles:
             self.write(Phase("train"))
-        check_finite(loss, run.stage.number, epoch, number, lr)
-        done = StepDone(epoch, number, loss, lr, None if compiles else time.monotonic() - began)
-        self.progress.step(run, done)
-        return done
+        for number, loss in enumerate(losses, done + 1):
+            check_finite(loss, run.stage.number, epoch, number, lr)
+            self.progress.step(run, StepDone(epoch, number, loss, lr, seconds))
+        return losses
 
     def _save(self, run: StageRun, network: _Network, place: tuple[int, int, float], manifest: Manifest) -> None:
         stage, epoch = run.stage, place[0]
@@ -183,7 +205,9 @@ class Training:
                 stage.network, stage.number, epoch, self.steps, path=path, sha256=written.sha256, size=written.size
             )
         )
-        for removed in manifest.prune(stage.number, self.spec.keep):
+
+    def _prune(self, run: StageRun, manifest: Manifest) -> None:
+        for removed in manifest.prune(run.stage.number, self.spec.keep):
             if not removed.adopted:
                 self.write(CheckpointRemoved(f"{manifest.folder.name}/{removed.file}"))
 
@@ -198,22 +222,6 @@ def _load(origin: Origin, network: _Network) -> None:
         checkpoints.load_encoder(checkpoint, parameters)
     if origin.continues:
         checkpoints.load_adam(checkpoint, network.step.adam.state)
-
-
-def _dropout_seed(seed: int, rank: int, run: StageRun) -> int:
-    return int(np.random.SeedSequence((seed, rank, run.stage.number, run.done)).generate_state(1)[0] >> 1)
-
-
-def _build_reporter(write: Callable[[Report], None]) -> Callable[[int, int], None]:
-    began = time.monotonic()
-    thinning = Thinning(PROGRESS_INTERVAL)
-
-    def report(done: int, total: int) -> None:
-        if thinning.is_due(always=done == total):
-            eta = (time.monotonic() - began) / done * (total - done) if done else None
-            write(Phase("build data", done, total, eta))
-
-    return report
 
 
 def _silent(report: Report) -> None:

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from mindspore import Parameter, Tensor, nn, ops
+from mindspore import dtype as mstype
 
 from erfnet_jobs.erfnet.adam import Adam
 from erfnet_jobs.erfnet.loss import SMALLEST_WEIGHT_SUM, WeightedLoss
+from erfnet_jobs.erfnet.transforms import UNIT
 
 
 class SumOverRanks(nn.Cell):
@@ -53,25 +55,35 @@ def _divide_one(total, gradient):  # type: ignore[no-untyped-def]
 class TrainStep(nn.Cell):
     """Changes `network` by one batch of each rank and gives the mean loss over the global batch, a float32 scalar.
 
-    Called with images (float32, N x 3 x H x W), labels (int32, N x h x w) and the learning rate (float32 scalar): a new
-    rate compiles nothing anew.
+    Called with images (N x 3 x H x W, uint8, or float32 in [0, 1]), labels (int32, N x h x w), dropout's masks
+    (float32; None: none) and the learning rate (float32 scalar): a new rate compiles nothing anew. Gradients are those
+    of the loss' sum times `loss_scale`, which mixed precision needs to stay in the range of 16 bits; what comes of them
+    is not.
     """
 
-    def __init__(self, network: nn.Cell, class_weights: Sequence[float], world_size: int) -> None:
+    def __init__(
+        self, network: nn.Cell, class_weights: Sequence[float], world_size: int, loss_scale: float = 1.0
+    ) -> None:
         super().__init__(auto_prefix=False)  # parameters keep the names that they have in the network
         parameters: list[Parameter] = network.trainable_params()
         self.network_parameters: list[Parameter] = list(network.get_parameters())
         self.adam = Adam(parameters)
-        self.gradients = ops.value_and_grad(WeightedLoss(network, class_weights), None, parameters, has_aux=True)
+        # A part of this cell, so that set_train reaches the network: BatchNorm hangs on it.
+        self.loss = WeightedLoss(network, class_weights, loss_scale)
+        self.gradients = ops.value_and_grad(self.loss, None, parameters, has_aux=True)
+        self.loss_scale = loss_scale
+        self.unit = Tensor(UNIT)
         self.map = ops.HyperMap()
         shapes = [(), (), *(parameter.shape for parameter in parameters)]
         self.sum_over_ranks = SumOverRanks(shapes) if world_size > 1 else None
 
-    def construct(self, images: Tensor, labels: Tensor, lr: Tensor) -> Tensor:
-        (loss, weights), gradients = self.gradients(images, labels)
+    def construct(self, images: Tensor, labels: Tensor, masks: Tensor | None, lr: Tensor) -> Tensor:
+        if images.dtype == mstype.uint8:
+            images = images.astype(mstype.float32) * self.unit
+        (loss, weights), gradients = self.gradients(images, labels, masks)
         summed = (loss, weights, *gradients)
         if self.sum_over_ranks is not None:
             summed = self.sum_over_ranks(summed)
-        total = ops.maximum(summed[1], SMALLEST_WEIGHT_SUM)
+        total = ops.maximum(summed[1], SMALLEST_WEIGHT_SUM) * self.loss_scale
         self.adam(self.map(ops.partial(_divide, total), summed[2:]), lr)
         return summed[0] / total

@@ -57,13 +57,17 @@ def with_checked_paths(spec: Spec) -> Spec:
             return replace(spec, data=_existing(spec.data, BadData, "dataset"), checkpoint=checkpoint)
         case EvalSpec():
             checkpoints = tuple(_checkpoint(entry) for entry in spec.checkpoints)
-            return replace(spec, data=_existing(spec.data, BadData, "dataset"), checkpoints=checkpoints)
+            output = None if spec.save_predictions is None else str(Path(spec.save_predictions).expanduser().absolute())
+            data = _existing(spec.data, BadData, "dataset")
+            return replace(spec, data=data, checkpoints=checkpoints, save_predictions=output)
         case ExportSpec():
             return replace(spec, checkpoint=_checkpoint(spec.checkpoint))
         case InferSpec():
-            output = None if spec.output is None else str(Path(spec.output).expanduser().absolute())
+            output, logits = (
+                None if path is None else str(Path(path).expanduser().absolute()) for path in (spec.output, spec.logits)
+            )
             images = _existing(spec.images, BadData, "images")
-            return replace(spec, checkpoint=_checkpoint(spec.checkpoint), images=images, output=output)
+            return replace(spec, checkpoint=_checkpoint(spec.checkpoint), images=images, output=output, logits=logits)
 
 
 def inputs_of(spec: Spec) -> tuple[CheckpointFile, ...]:

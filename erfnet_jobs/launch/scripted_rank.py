@@ -10,7 +10,7 @@ The most exact entry counts. A step is a list: its name and its arguments.
     ["hello"]  ["phase", "compile"]  ["progress", 0.5]  ["metric", STAGE, EPOCH, STEP, {"loss": 1.0}]
     ["checkpoint", STAGE, EPOCH, STEP]        writes a file and reports it with its true hash
     ["evaluated", 0.4]                        one for each checkpoint in the plan's inputs; mean IoU
-    ["artifact", "mindir", "ERFNet.mindir"]   writes a file and reports it
+    ["artifact", "mindir", "ERFNet.mindir", 1e-7]   writes a file and reports it, with a difference or without
     ["print", "text"]  ["raw", "not a report"]  ["touch", "/path"]  ["wait_for", "/path"]  ["busy", SECONDS]
     ["hang"]  ["hang_deaf"]  ["hang_locked"]  sleep for ever; deaf to SIGTERM; in C with the interpreter locked
     ["stray"]  ["child"]                      start a process in a session of its own; in this process group
@@ -122,10 +122,10 @@ class ScriptedRank:
             }
             self.reports.write(Evaluated(**{**values, **changes}))
 
-    def _step_artifact(self, form: str, name: str) -> None:
+    def _step_artifact(self, form: str, name: str, difference: float | None = None) -> None:
         digest, size = self._write(name, f"scripted {form}\n")
         checkpoint = self.plan.inputs[0].id if self.plan.inputs else None
-        self.reports.write(ArtifactWritten(form, name, digest, size, checkpoint))
+        self.reports.write(ArtifactWritten(form, name, digest, size, checkpoint, difference))
 
     def _step_print(self, text: str) -> None:
         sys.stdout.write(text + "\n")
@@ -191,7 +191,7 @@ class ScriptedRank:
 
 STEPS_BY_KIND: dict[JobKind, list[list[Any]]] = {
     JobKind.EVAL: [["progress", 0.5], ["evaluated", 0.5], ["progress", 1.0]],
-    JobKind.EXPORT: [["artifact", "mindir", "ERFNet.mindir"], ["progress", 1.0]],
+    JobKind.EXPORT: [["artifact", "mindir", "ERFNet.mindir", 2.5e-7], ["progress", 1.0]],
     JobKind.INFER: [["artifact", "overlay", "pictures/scripted.png"], ["progress", 1.0]],
 }
 

@@ -86,10 +86,12 @@ def _on_disk(job: int, network: str | None = None) -> Select[tuple[Checkpoint]]:
 def _by_id(session: Session, checkpoint_id: int) -> CheckpointFile:
     row = get_checkpoint(session, checkpoint_id)
     if row.removed_at is not None:
-        raise NotFound(
-            f"checkpoint {checkpoint_id} ({row.path}) has left the disk: only the newest of each stage are kept; "
-            f"name another, such as {row.job_id}:last"
+        why = (
+            "it was replaced; name another"
+            if row.job_id is None
+            else f"only the newest of each stage are kept; name another, such as {row.job_id}:last"
         )
+        raise NotFound(f"checkpoint {checkpoint_id} ({row.path}) has left the disk: {why}")
     return checkpoint_file(row)
 
 

@@ -8,11 +8,13 @@ from sqlalchemy import CompoundSelect, Row, Select, or_, select, union
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from erfnet_jobs.errors import NotFound, UsageError
-from erfnet_jobs.jobs import ERFNET
+from erfnet_jobs.jobs import FULL, HALF
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.tables import Checkpoint, Evaluation
 
 DEFAULT_SPLIT = "val"
+# Which group is compared where no protocol is asked for; the encoder alone (encoder-half, encoder-full) comes last.
+PREFERENCE: Mapping[str, int] = {HALF: 2, FULL: 1}
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,10 @@ def best(
     """The `top` best evaluations of one group by `metric`, of checkpoints whose files are still there.
 
     The group is that of the newest evaluation which has the given split (None: 'val'), dataset hash (or the beginning
-    of it), protocol and size (height, width); evaluations of the full network go first where `protocol` is None. With
-    `job`, only evaluations of that job's checkpoints, and those that the job made, count. Equal values are in order of
-    evaluation. Raises UsageError for an unknown metric, NotFound where there is nothing to compare.
+    of it), protocol and size (height, width); where `protocol` is None 'half' goes first, then 'full', then what
+    measured the encoder alone. With `job`, only evaluations of that job's checkpoints, and those that the job made,
+    count. Equal values are in order of evaluation. Raises UsageError for an unknown metric, NotFound where there is
+    nothing to compare.
     """
     if metric not in METRICS:
         raise UsageError(f"metric is {metric!r}: give one of {', '.join(METRICS)}")
@@ -115,7 +118,7 @@ def _nothing(
     narrowed = "".join(f" {words} {value}" for words, value in asked.items() if value is not None)
     return (
         f"there is no evaluation on split {split}{narrowed}: make one with 'erfnet-jobs submit eval', "
-        "or ask for another --split"
+        "or ask for another --split or --protocol"
     )
 
 
@@ -166,7 +169,7 @@ def _choose(
         and protocol in (None, group.protocol)
         and size in (None, (group.height, group.width))
     ]
-    return max(fitting, key=lambda group: (group.protocol == ERFNET, groups[group]), default=None)
+    return max(fitting, key=lambda group: (PREFERENCE.get(group.protocol, 0), groups[group]), default=None)
 
 
 def _evaluated() -> Select[tuple[Evaluation, Checkpoint]]:

@@ -124,7 +124,7 @@ def _evaluations(jobs: int) -> Rows:
             "checkpoint_path": f"/runs/{index}/1/checkpoints/ERFNet_stage4-{index}.ckpt",
             "dataset_hash": DATASETS[0 if index % 10 else index // 10 % 3],
             "split": "val",
-            "protocol": "encoder" if index % 20 == 0 else "erfnet",
+            "protocol": "encoder-half" if index % 20 == 0 else "half",
             "height": 512,
             "width": 1024,
             "engine": "mindspore-ascend",

@@ -84,6 +84,22 @@ def test_a_data_folder_that_is_not_there(shell: Shell, tmp_path: Path) -> None:
     assert shell.count_jobs() == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--format", "air"], ["format is 'air'", "mindir, onnx"]),
+        (["--format", "mindir,mindir"], ["once"]),
+        (["--format", ""], ["no list of names"]),
+        (["--head", "softmax"], ["head is 'softmax'", "logits, argmax"]),
+        (["--batch", "0"], ["batch is 0", "1 to 1024"]),
+        (["--size", "100x100"], ["multiples of 8"]),
+    ],
+)
+def test_export_options_that_cannot_be_meant(shell: Shell, options: list[str], words: list[str]) -> None:
+    refused(shell("submit", "export", "--checkpoint", "1", *options), 2, *words)
+    assert shell.count_jobs() == 0
+
+
 def test_checkpoints_that_are_none(shell: Shell, data: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty.ckpt"
     empty.touch()

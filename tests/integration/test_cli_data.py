@@ -99,11 +99,14 @@ def test_build_makes_a_mindrecord_once(tmp_path: Path) -> None:
     first = json.loads(run(tmp_path, *build, "--json").stdout)
     assert first["path"] == str(tmp_path / "all.mindrecord")
     assert (first["images"], first["subset"], first["shards"], first["built"]) == (5, "train", 2, True)
+    assert first["store"] == "raw"
     names = {"all.mindrecord0", "all.mindrecord0.db", "all.mindrecord1", "all.mindrecord1.db", "meta.json"}
     assert {entry.name for entry in (tmp_path / "all.mindrecord").iterdir()} == names
     second = run(tmp_path, *build)
     assert second.returncode == 0
     assert "nothing to do (5 images of train)" in second.stdout
+    third = json.loads(run(tmp_path, *build, "--store", "found", "--json").stdout)
+    assert (third["store"], third["built"], third["dataset_hash"]) == ("found", True, first["dataset_hash"])
 
 
 def test_help_of_each_command(tmp_path: Path) -> None:

@@ -32,10 +32,11 @@ JOB_KEYS = {
     ),
     *("cancel_requested", "progress", "phase", "stage", "epoch", "epochs", "step", "steps", "loss", "mean_iou", "spec"),
     *("images_per_second", "eta_seconds", "created_at", "started_at", "ended_at", "not_before"),
-    *("wanted_host", "wanted_devices"),
+    *("wanted_host", "wanted_devices", "lr"),
 }
 MORE_KEYS = {
-    *("needs", "needed_by", "attempts", "events", "checkpoints", "evaluations", "artifacts", "first_failure", "logs")
+    "training",
+    *("needs", "needed_by", "attempts", "events", "checkpoints", "evaluations", "artifacts", "first_failure", "logs"),
 }
 BEST_KEYS = {
     *(
@@ -53,6 +54,7 @@ BEST_KEYS = {
     ),
     *("dataset_hash", "split", "protocol", "height", "width", "engine", "images"),
     *("mean_iou", "mean_iou_19", "pixel_accuracy", "mean_loss", "iou_class"),
+    *("mean_iou_category", "iou_category"),
 }
 
 
@@ -103,7 +105,7 @@ def run_a_while(shell: Shell, job: int, tmp_path: Path) -> None:
                 checkpoint_path="/c.ckpt",
                 dataset_hash="d" * 64,
                 split="val",
-                protocol="erfnet",
+                protocol="half",
                 height=64,
                 width=128,
                 engine="mindspore-cpu",
@@ -178,7 +180,8 @@ def test_a_dry_run_does_nothing(shell: Shell, data: Path) -> None:
     plan = shell("submit", "train", "--data", data, "--cards", "2", "--then", "export", "--dry-run", "--json").json
     assert plan.keys() == {"jobs", "hosts"}
     assert [job["kind"] for job in plan["jobs"]] == ["train", "eval", "export"]
-    assert plan["jobs"][0]["stages"][0] == {"stage": 1, "epochs": 65, "lr": 0.001}
+    assert plan["jobs"][0]["stages"][0] == {"stage": 1, "epochs": 65, "lr": pytest.approx(5e-4 * 2**0.5)}
+    assert plan["jobs"][0]["training"]["global_batch"] == 12
     assert plan["hosts"] == [{"name": "h1", "usable": 2, "free": 2, "up": True}]
     assert shell.count_jobs() == 0
     text = shell("submit", "train", "--data", data, "--dry-run").out

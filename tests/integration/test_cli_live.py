@@ -94,11 +94,14 @@ def test_follow_ends_with_the_job_and_wait_gives_its_exit_code(shell: LiveShell,
 
 
 def test_submit_can_wait_for_all_that_it_made(shell: LiveShell) -> None:
-    data = script(shell, ["checkpoint", 4, 1, 1], ["evaluated", 0.4], ["progress", 1.0], ["done"])
+    model = ["artifact", "onnx", "ERFNet.onnx", 3e-8]
+    data = script(shell, ["checkpoint", 4, 1, 1], ["evaluated", 0.4], model, ["progress", 1.0], ["done"])
     code, out, err = shell("submit", "train", "--data", data, "--then", "export", "--wait")
     assert code == 0, err
     assert out.count("succeeded") == 3
     assert shell("best", "--path")[1].endswith(".ckpt\n")
+    assert "ERFNet.onnx  (differs by 3.0e-08 of the largest logit)" in shell("status", 3)[1]
+    assert json.loads(shell("status", 3, "--json")[1])["artifacts"][0]["difference"] == 3e-8
 
     code, out, err = shell("submit", "train", "--data", data, "--then", "export", "--wait", "--json")
     assert code == 0, err

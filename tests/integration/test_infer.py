@@ -1,17 +1,23 @@
-"""An inference job in one process with a small network, over pictures of which some are broken."""
+"""An inference job in one process with a small network: pictures, logits, and files that are broken."""
+
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mindspore import Tensor
 from PIL import Image
 
 from erfnet_jobs.erfnet import checkpoints, inference
 from erfnet_jobs.erfnet.checkpoints import Position
-from erfnet_jobs.erfnet.infer import infer
+from erfnet_jobs.erfnet.infer import distinct_names, infer
 from erfnet_jobs.erfnet.initialise import initialise
-from erfnet_jobs.errors import BadData
+from erfnet_jobs.errors import BadData, UsageError
 from erfnet_jobs.jobs import ERFNET, InferSpec, JobKind
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
-from erfnet_jobs.reports import Progress
+from erfnet_jobs.reports import ArtifactWritten, Progress
 from tests.tiny import in_graphs, make_tiny
 
 pytestmark = pytest.mark.mindspore
@@ -54,3 +60,47 @@ def test_only_broken_pictures(tmp_path, plan):
         infer(plan, lambda report: None)
 
     assert not (tmp_path / "out" / "preview.png").exists()
+
+
+def test_logits_are_the_network_s(tmp_path, plan):
+    pixels = np.random.default_rng(3).integers(0, 256, (70, 130, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "images" / "a.png")
+    Image.fromarray(255 - pixels).save(tmp_path / "images" / "a.jpg")
+    network = make_tiny(ERFNET)
+    checkpoint = checkpoints.load(Path(plan.inputs[0].path))
+    checkpoints.load_weights(checkpoint, ERFNET, network.get_parameters())
+    network.set_train(False)
+    resized = np.asarray(Image.fromarray(pixels).resize((64, 64), Image.Resampling.BILINEAR))
+    wanted = network(Tensor(resized.transpose(2, 0, 1)[None].astype(np.float32) / 255)).asnumpy()[0]
+    reports = []
+
+    spec = replace(plan.spec, logits=str(tmp_path / "logits"))
+    infer(replace(plan, spec=spec), reports.append)
+
+    assert sorted(path.name for path in (tmp_path / "logits").iterdir()) == ["a.jpg.npy", "a.png.npy"]
+    found = np.load(tmp_path / "logits" / "a.png.npy", allow_pickle=False)
+    assert (found.dtype, found.shape) == (np.float32, (20, 64, 64))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6 * np.abs(wanted).max())
+    assert [report.format for report in reports if isinstance(report, ArtifactWritten)].count("logits") == 2
+
+    infer(replace(plan, spec=replace(plan.spec, output=str(tmp_path / "without"))), reports.append)
+    for path in (tmp_path / "without").iterdir():
+        assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
+
+
+def test_a_folder_for_logits_that_cannot_be_made(tmp_path, plan):
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "images" / "a.png")
+    (tmp_path / "file").touch()
+
+    with pytest.raises(UsageError, match="--logits"):
+        infer(replace(plan, spec=replace(plan.spec, logits=str(tmp_path / "file"))), lambda report: None)
+
+
+NAMES = st.lists(st.text("ab.", min_size=1, max_size=5).map(lambda stem: stem + ".png"), unique=True)
+
+
+@given(NAMES, NAMES)
+def test_no_two_pictures_have_one_name(names, others):
+    files = [Path("D", name) for name in {*names, *(name.replace(".png", ".jpg") for name in others)}]
+
+    assert len(set(distinct_names(files))) == len(files)

@@ -1,13 +1,13 @@
 """ERFNet's layers and shapes in MindSpore."""
 
-import mindspore
 import numpy as np
 import pytest
 from mindspore import Tensor
 
-from erfnet_jobs.erfnet.blocks import ChannelDropout, Upsampler
+from erfnet_jobs.erfnet.blocks import Upsampler
+from erfnet_jobs.erfnet.dropout import CHANNELS
 from erfnet_jobs.erfnet.initialise import initialise
-from erfnet_jobs.erfnet.model import OUTPUTS, PARAMETERS, EncoderPred, ERFNet, make_network
+from erfnet_jobs.erfnet.model import OUTPUTS, PARAMETERS, SHALLOW_BLOCKS, Encoder, EncoderPred, ERFNet, make_network
 from erfnet_jobs.jobs import ENCODER, ERFNET
 from tests.tiny import in_graphs, values_of
 
@@ -66,21 +66,25 @@ def test_transposed_convolutions_are_aligned_as_pytorchs():
     assert np.allclose(found, transposed(x, weight, bias), atol=1e-5)
 
 
-def test_dropout_drops_whole_channels_and_only_while_training():
-    mindspore.set_seed(1)
-    dropout = ChannelDropout(0.3)
-    x = np.ones((4, 256, 2, 3), np.float32)
+def test_masks_reach_the_channels_of_their_blocks():
+    """A block whose mask is 0 hands its input on; masks of 1 change nothing."""
+    encoder = Encoder()
+    initialise(encoder, 1)
+    encoder.set_train(False)
+    image = Tensor(np.random.default_rng(0).random((2, 3, 32, 32), np.float32))
+    ones = np.ones((2, CHANNELS), np.float32)
+    plain = encoder(image).asnumpy()
+    assert np.allclose(encoder(image, Tensor(ones)).asnumpy(), plain, atol=1e-6)
 
-    dropout.set_train(True)
-    first, second = (dropout(Tensor(x)).asnumpy() for _ in range(2))
-    kept = first[..., 0, 0] > 0
-    assert (first == first[..., :1, :1]).all()
-    assert np.allclose(first[kept], 1 / 0.7)
-    assert 0.6 < kept.mean() < 0.8
-    assert (first != second).any()
-
-    dropout.set_train(False)
-    assert (dropout(Tensor(x)).asnumpy() == x).all()
+    halved = ones.copy()
+    halved[0] = 0
+    masked = encoder(image, Tensor(halved)).asnumpy()
+    assert np.allclose(masked[1], plain[1], atol=1e-6)
+    downsamplers = (encoder.initial_block, encoder.layers[0], encoder.layers[SHALLOW_BLOCKS + 1])
+    bare = image
+    for downsampler in downsamplers:
+        bare = downsampler(bare)
+    assert np.allclose(masked[0], bare.asnumpy()[0], atol=1e-6)
 
 
 def test_first_weights_follow_from_the_seed():

@@ -100,7 +100,7 @@ def test_an_evaluation_of_two_checkpoints(tmp_path, data, checkpoint):
     first, second = ran.of(Evaluated)
     assert first.iou_class == second.iou_class
     assert (first.checkpoint_id, second.checkpoint_id) == (7, None)
-    assert (first.engine, first.protocol, first.images) == ("mindspore-cpu", "erfnet", 3)
+    assert (first.engine, first.protocol, first.images) == ("mindspore-cpu", "half", 3)
     assert 0 < first.mean_loss < 10
     assert first.mean_iou_19 <= first.mean_iou <= 1
     text = (tmp_path / "1" / f"{Path(checkpoint.path).stem}.7.metrics.txt").read_text()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from erfnet_jobs.client.documents import evaluation_document
 from erfnet_jobs.jobs import EvalSpec, JobKind, Part, Request, TrainSpec
 from erfnet_jobs.plan import Plan, RankPlace
 from erfnet_jobs.registry.attempts import assign, claim
@@ -32,9 +33,10 @@ from workers.records import Records
 HASH = "0" * 64
 
 
-def evaluated(mean_iou: float, checkpoint: int | None, split: str = "val") -> Evaluated:
+def evaluated(mean_iou: float, checkpoint: int | None, split: str = "val", protocol: str = "half") -> Evaluated:
+    means, ious = (mean_iou, mean_iou, 0.9, 0.1), (0.5, None)
     return Evaluated(
-        "/x/y.ckpt", "erfnet", "d", split, "p", 64, 64, "e", 2, mean_iou, mean_iou, 0.9, 0.1, (0.5, None), checkpoint
+        "/x/y.ckpt", "erfnet", "d", split, protocol, 64, 64, "e", 2, *means, ious, checkpoint, 0.7, (None, 0.6)
     )
 
 
@@ -84,7 +86,9 @@ def test_each_report_becomes_its_row_once(setting: Setting, registry: Registry) 
     setting.write(Hello(0, 2, "a", 0, 1), Phase("build data", 3, 10), MetricReport(1, 1, 1, {"loss": 2.0, "lr": 0.1}))
     setting.write(Hello(1, 2, "a", 1, 2), rank=1)
     assert setting.store() == {0, 1}
-    setting.write(written, Progress(0.25, 2, 8, 1, 1, 3, 1.5, 10.0, 60.0), ArtifactWritten("table", "t.txt", HASH, 3))
+    setting.write(
+        written, Progress(0.25, 2, 8, 1, 1, 3, 1.5, 10.0, 60.0), ArtifactWritten("onnx", "t.onnx", HASH, 3, None, 2e-7)
+    )
     setting.write(MetricReport(1, 1, 2, {"loss": 1.5}), evaluated(0.3, None))
     assert setting.store() == set()
     assert setting.store() == set()
@@ -107,7 +111,11 @@ def test_each_report_becomes_its_row_once(setting: Setting, registry: Registry) 
         ]
         (checkpoint,) = session.scalars(select(Checkpoint)).all()
         assert (checkpoint.path, checkpoint.attempt) == (f"{setting.plan.run_dir}/{path}", 1)
-        assert len(session.scalars(select(Artifact)).all()) == len(session.scalars(select(Evaluation)).all()) == 1
+        artifact = session.scalars(select(Artifact)).one()
+        assert (artifact.format, artifact.size, artifact.difference) == ("onnx", 3, 2e-7)
+        measured = evaluation_document(session.scalars(select(Evaluation)).one())
+        assert (measured["mean_iou_category"], measured["iou_category"]) == (0.7, [None, 0.6])
+        assert (measured["mean_iou"], measured["iou_class"], measured["protocol"]) == (0.3, [0.5, None], "half")
     setting.write(CheckpointRemoved(path))
     setting.store()
     with registry.read() as session:
@@ -157,7 +165,12 @@ def test_the_best_evaluation_stands_at_the_training_too(setting: Setting, regist
         assign(session, job, 0, [Part("a", (2,), 0)], str(tmp_path / "eval"))
     plan = Plan(JobKind.EVAL, spec, str(tmp_path / "eval"), "/nowhere", (RankPlace(0, "a", 2, 0),), job=job)
     writer = ReportWriter(plan.report_path(0))
-    for report in (evaluated(0.5, checkpoint), evaluated(0.4, checkpoint), evaluated(0.9, checkpoint, "train")):
+    for report in (
+        evaluated(0.5, checkpoint),
+        evaluated(0.4, checkpoint),
+        evaluated(0.9, checkpoint, "train"),
+        evaluated(0.8, checkpoint, protocol="full"),
+    ):
         writer.write(report)
     with registry.write() as session:
         Records(plan, "a", None).store(session)

@@ -15,8 +15,10 @@ from erfnet_jobs.errors import RegistryNotMigrated, RegistryUnreachable, UsageEr
 from erfnet_jobs.registry import engine as engine_module
 from erfnet_jobs.registry import migrate
 from erfnet_jobs.registry.engine import Registry, make_engine
+from erfnet_jobs.registry.evaluations import best
 from erfnet_jobs.registry.tables import Base, RegistryIdentity
 from tests.conftest import PostgresServer
+from tests.registry_steps import submit
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -226,3 +228,39 @@ def test_a_postgresql_database_that_is_not_there(postgres_server: PostgresServer
 def test_urls_that_are_no_registry(url: str) -> None:
     with pytest.raises(UsageError, match="give sqlite:///PATH"):
         migrate.upgrade(url)
+
+
+# As a program of revision 0001 wrote one.
+EVALUATION = (
+    "INSERT INTO evaluation (job_id, attempt, checkpoint_path, dataset_hash, split, protocol, height, width, engine,"
+    " images, mean_iou, mean_iou_19, pixel_accuracy, mean_loss, iou_class, created_at)"
+    " VALUES ({}, 1, '/c.ckpt', 'd', 'val', '{}', 64, 64, 'e', 1, 0.5, 0.4, 0.9, 0.3, '[]', '2026-01-01 00:00:00')"
+)
+
+
+def _protocols(database_url: str) -> list[str]:
+    engine = make_engine(database_url)
+    with engine.connect() as connection:
+        found = list(connection.execute(text("SELECT protocol FROM evaluation ORDER BY id")).scalars())
+    engine.dispose()
+    return found
+
+
+def test_evaluations_of_older_programs_get_the_protocols_names(empty_url: str) -> None:
+    migrate.upgrade(empty_url)
+    with Registry(empty_url) as registry, registry.write() as session:
+        job = submit(session)
+    migrate.downgrade(empty_url, "0001")
+    before = ["erfnet", "encoder-1/8", "erfnet", "of someone else"]
+    for protocol in before:
+        _execute(empty_url, EVALUATION.format(job, protocol))
+
+    migrate.upgrade(empty_url)
+
+    assert _protocols(empty_url) == ["half", "encoder-half", "half", "of someone else"]
+    with Registry(empty_url) as registry, registry.read() as session:
+        result = best(session, "mean_iou", top=9)
+        assert (result.group.protocol, len(result.rows)) == ("half", 2)
+        assert {row.evaluation.iou_category for row in result.rows} == {None}
+    migrate.downgrade(empty_url, "0001")
+    assert _protocols(empty_url) == before

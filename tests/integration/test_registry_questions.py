@@ -33,7 +33,7 @@ def _evaluate(session: Session, job: int, value: float, checkpoint: Checkpoint |
         "checkpoint_path": "/by/path.ckpt",
         "dataset_hash": "aaaa",
         "split": "val",
-        "protocol": "erfnet",
+        "protocol": "half",
         "height": 512,
         "width": 1024,
         "engine": "mindspore-cpu",
@@ -149,27 +149,37 @@ def test_the_best_never_mixes(session: Session) -> None:
     _evaluate(session, job, 0.98, height=256)
     _evaluate(session, job, 0.97, width=512)
     _evaluate(session, job, 0.96, split="test")
-    _evaluate(session, job, 0.95, protocol="encoder")
+    _evaluate(session, job, 0.95, protocol="encoder-half")
     _evaluate(session, job, 0.4)
     _evaluate(session, job, 0.5)
-    _evaluate(session, job, 0.94, protocol="encoder")
+    _evaluate(session, job, 0.93, protocol="full")
+    _evaluate(session, job, 0.94, protocol="encoder-half")
     for whose in (None, job):
         result = best(session, "mean_iou", top=10, job=whose)
-        assert (result.group.dataset_hash, result.group.protocol, result.group.height) == ("aaaa", "erfnet", 512)
+        assert (result.group.dataset_hash, result.group.protocol, result.group.height) == ("aaaa", "half", 512)
         assert [row.value for row in result.rows] == [0.5, 0.4]
-        assert result.other_groups == 4
+        assert result.other_groups == 5
         assert best(session, "mean_iou", dataset_hash="bb", job=whose).rows[0].value == 0.99
         assert best(session, "mean_iou", size=(256, 1024), job=whose).rows[0].value == 0.98
         assert best(session, "mean_iou", split="test", job=whose).rows[0].value == 0.96
-        assert best(session, "mean_iou", protocol="encoder", job=whose).rows[0].value == 0.95
+        assert best(session, "mean_iou", protocol="encoder-half", job=whose).rows[0].value == 0.95
+        assert [row.value for row in best(session, "mean_iou", protocol="full", top=9, job=whose).rows] == [0.93]
         with pytest.raises(NotFound, match=r"no evaluation on split val.* on dataset ff.*submit eval"):
             best(session, "mean_iou", dataset_hash="ff", job=whose)
 
 
+def test_without_half_it_is_full_then_the_encoder(session: Session) -> None:
+    job = submit(session)
+    _evaluate(session, job, 0.2, protocol="full")
+    _evaluate(session, job, 0.9, protocol="encoder-half")
+    for whose in (None, job):
+        assert best(session, "mean_iou", job=whose).group.protocol == "full"
+
+
 def test_without_a_full_network_the_newest_group_of_all(session: Session) -> None:
     job = submit(session)
-    _evaluate(session, job, 0.9, protocol="encoder", dataset_hash="bbbb")
-    _evaluate(session, job, 0.1, protocol="encoder")
+    _evaluate(session, job, 0.9, protocol="encoder-half", dataset_hash="bbbb")
+    _evaluate(session, job, 0.1, protocol="encoder-half")
     assert best(session, "mean_iou").rows[0].value == 0.1
 
 

@@ -92,9 +92,11 @@ def test_eval_export_and_infer(shell: Shell) -> None:
     code, out, error = shell.run("eval", *checkpoint, "--data", str(shell.data))
     assert code == 0, error
     assert "mean IoU 0.5000" in out
+    assert "traffic light" in out
     code, out, error = shell.run("export", *checkpoint)
     assert code == 0, error
     assert "ERFNet.mindir" in out
+    assert "(differs by 2.5e-07 of the largest logit)" in out
     code, out, error = shell.run("infer", *checkpoint, "--images", str(shell.data))
     assert code == 0, error
     assert "overlay" in out

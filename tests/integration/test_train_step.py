@@ -8,15 +8,17 @@ import pytest
 from mindspore import Tensor, ops
 
 from erfnet_jobs.erfnet.adam import Adam
-from erfnet_jobs.erfnet.labels import DECODER_WEIGHTS, IGNORE
+from erfnet_jobs.erfnet.initialise import initialise
+from erfnet_jobs.erfnet.labels import DECODER_WEIGHTS, ENCODER_WEIGHTS, IGNORE
 from erfnet_jobs.erfnet.loss import LogSoftmax, WeightedLoss, check_finite
 from erfnet_jobs.erfnet.train_step import TrainStep
+from erfnet_jobs.erfnet.transforms import UNIT
 from erfnet_jobs.errors import LossNotFinite
-from erfnet_jobs.jobs import JobKind, TrainSpec
+from erfnet_jobs.jobs import ENCODER, JobKind, TrainSpec
 from erfnet_jobs.launch.gang import Gang
 from erfnet_jobs.launch.program import RankProgram
 from erfnet_jobs.plan import Plan, RankPlace, write_plan
-from tests.tiny import Pointwise, in_graphs, random_batch, values_of
+from tests.tiny import Pointwise, in_graphs, make_tiny, random_batch, values_of
 from tests.two_ranks import batch_of, first_values, take_steps
 
 pytestmark = pytest.mark.mindspore
@@ -69,7 +71,7 @@ def test_a_batch_of_ignored_pixels_has_no_loss_and_no_gradient():
 
     assert float(loss.asnumpy()) == float(weights.asnumpy()) == 0
     assert all((one.asnumpy() == 0).all() for one in gradients)
-    assert float(TrainStep(network, DECODER_WEIGHTS, 1)(Tensor(images), Tensor(labels), rate()).asnumpy()) == 0
+    assert float(TrainStep(network, DECODER_WEIGHTS, 1)(Tensor(images), Tensor(labels), None, rate()).asnumpy()) == 0
     assert all(np.isfinite(value).all() for value in values_of(network).values())
 
 
@@ -100,7 +102,7 @@ def test_another_rate_compiles_nothing_anew():
     step = TrainStep(Pointwise(), DECODER_WEIGHTS, 1)
     images, labels = map(Tensor, random_batch(0))
 
-    losses = [float(step(images, labels, rate(value)).asnumpy()) for value in (1e-2, 1e-3, 1e-4)]
+    losses = [float(step(images, labels, None, rate(value)).asnumpy()) for value in (1e-2, 1e-3, 1e-4)]
 
     assert losses[0] > losses[-1]
     assert len(step.compile_cache) == 1
@@ -137,3 +139,31 @@ def test_a_loss_that_is_no_number_stops(loss):
     check_finite(1.0, 1, 1, 1, 0.5)
     with pytest.raises(LossNotFinite, match=r"stage 3, epoch 2, step 7 at learning rate 0\.0005"):
         check_finite(loss, 3, 2, 7, 5e-4)
+
+
+def test_training_mode_reaches_the_network():
+    network = make_tiny(ENCODER)
+    step = TrainStep(network, ENCODER_WEIGHTS, 1)
+
+    step.set_train(True)
+
+    norm = network.encoder.layers[0].bn
+    assert norm.training
+    images, labels = random_batch(0, size=(16, 16))
+    step(Tensor(images), Tensor(labels[:, ::8, ::8]), None, rate())
+    assert (norm.moving_mean.asnumpy() != 0).any()
+    assert (norm.moving_variance.asnumpy() != 1).any()
+
+
+def test_images_of_eight_bits_are_scaled_as_the_host_scales_them():
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8)).astype(np.uint8)
+    _, labels = random_batch(0)
+    losses, weights = [], []
+    for images in (pixels, np.multiply(pixels, UNIT, dtype=np.float32)):
+        network = Pointwise()
+        initialise(network, 1)
+        step = TrainStep(network, DECODER_WEIGHTS, 1)
+        losses.append([float(step(Tensor(images), Tensor(labels), None, rate()).asnumpy()) for _ in range(2)])
+        weights.append(values_of(network))
+    assert losses[0] == losses[1]
+    assert all((weights[1][name] == value).all() for name, value in weights[0].items())

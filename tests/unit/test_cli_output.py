@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erfnet_jobs.cli.output import Column, age, duration, fields, file_size, number, percent, shorten, table
+from erfnet_jobs.cli.output import (
+    Column,
+    age,
+    difference_text,
+    duration,
+    fields,
+    file_size,
+    number,
+    percent,
+    shorten,
+    table,
+)
 from erfnet_jobs.cli.status import job_table
 
 COLUMNS = (
@@ -117,3 +128,9 @@ def test_the_status_fits_the_terminal(width: int) -> None:
     for word in ("ID", "KIND", "STATE", "PROGRESS"):
         assert word in lines[0]
     assert "needs 8 free devices on one host: 2 of 8" in "\n".join(lines)
+
+
+def test_how_far_an_exported_model_is_from_the_network() -> None:
+    assert difference_text(None) == ""
+    assert difference_text(0.0) == "  (equals the network)"
+    assert difference_text(1.234e-7) == "  (differs by 1.2e-07 of the largest logit)"

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from erfnet_jobs.cli import root as root_module
-from erfnet_jobs.cli.best import CLASSES
+from erfnet_jobs.cli.measures import CATEGORIES, CLASSES
 from erfnet_jobs.cli.root import COMMANDS, root, run_command
 from erfnet_jobs.errors import all_errors
 
@@ -97,3 +97,4 @@ def test_the_class_names_are_those_of_the_labels() -> None:
     from erfnet_jobs.erfnet import labels
 
     assert tuple(label.name for label in labels.TRAIN_CLASSES) == CLASSES
+    assert labels.CATEGORY_NAMES == CATEGORIES

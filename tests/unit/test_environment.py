@@ -63,6 +63,8 @@ def test_no_variable_of_another_cluster_is_left() -> None:
     assert "MS_ENABLE_RECOVERY" not in environ
     assert "RANK_TABLE_FILE" not in environ
     assert (environ["RANK_ID"], environ["DEVICE_ID"], environ["MS_NODE_ID"]) == ("1", "1", "1")
+    # Without it MindSpore gives up after 30 s, and ranks may be further apart than that when they meet.
+    assert environ["MS_CPU_COMM_OP_TIMEOUT"] == "1836"
 
 
 def test_the_scheduler_is_no_node() -> None:

@@ -103,9 +103,16 @@ def test_what_a_training_cannot_be(values: dict[str, Any], named: str) -> None:
         (lambda: EvalSpec((), "/data"), "at least one checkpoint"),
         (lambda: EvalSpec(("1",), "/data", split="all"), "split is 'all'"),
         (lambda: EvalSpec(("1",), "/data", network="resnet"), "network is 'resnet'"),
-        (lambda: EvalSpec(("1",), "/data", cards=2), "runs on one device"),
+        (lambda: EvalSpec(("1",), "/data", cards=0), "cards is 0"),
+        (lambda: EvalSpec(("1",), "/data", protocol="quarter"), "give one of half, full"),
+        (lambda: EvalSpec(("1",), "/data", worst=-1), "worst is -1"),
+        (lambda: EvalSpec(("1",), "/data", save_predictions=""), "give a folder"),
         (lambda: ExportSpec("1", formats=()), "format is"),
-        (lambda: ExportSpec("1", formats=("onnx",)), "format is"),
+        (lambda: ExportSpec("1", formats=("mindir", "air")), "format is 'mindir,air': give mindir, onnx"),
+        (lambda: ExportSpec("1", formats=("onnx", "onnx")), "each format once"),
+        (lambda: ExportSpec("1", head="softmax"), "head is 'softmax': give one of logits, argmax"),
+        (lambda: ExportSpec("1", batch=0), "batch is 0"),
+        (lambda: ExportSpec("1", batch=True), "batch is True"),
         (lambda: ExportSpec("1", cards=2), "runs on one device"),
         (lambda: InferSpec("1", "/images", limit=0), "limit is 0"),
         (lambda: InferSpec("1", "/images", split="all"), "split is 'all'"),
@@ -125,7 +132,32 @@ def test_what_other_jobs_cannot_be(make: Any, named: str) -> None:
         make()
 
 
-def test_the_first_learning_rate_is_the_reference_s() -> None:
+def test_the_learning_rate_follows_the_cards_as_said() -> None:
     assert TrainSpec("/data").first_lr == 5e-4
-    assert TrainSpec("/data", cards=2).first_lr == 1e-3
+    assert TrainSpec("/data", cards=4).first_lr == 1e-3  # the reference's on its four cards
     assert TrainSpec("/data", cards=2, lr=0.1).first_lr == 0.1
+    assert TrainSpec("/data", cards=8, lr=1e-4, scale_lr="linear").first_lr == pytest.approx(8e-4)
+    assert TrainSpec("/data", cards=4, lr=1e-4, scale_lr="sqrt").first_lr == pytest.approx(2e-4)
+    assert TrainSpec("/data", cards=4, scale_lr="none").first_lr == 5e-4
+    assert TrainSpec("/data", cards=4, batch_size=3).global_batch == 12
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"scale_lr": "cubic"}, "none, linear, sqrt"),
+        ({"amp": "O9"}, "O0, O1, O2, O3, auto"),
+        ({"augment": ("flip", "mirror")}, "flip, translate, crop, blur"),
+        ({"augment": ("flip", "flip")}, "each once"),
+        ({"validate_every": -1}, "0 for never"),
+        ({"stages": (3, 4)}, "--from-scratch"),
+        ({"stages": (3, 4), "checkpoint": "1", "from_scratch": True}, "leave one of the two out"),
+    ],
+)
+def test_choices_that_there_are_not(values: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        TrainSpec("/data", **values)  # type: ignore[arg-type]
+
+
+def test_any_stage_may_start_from_scratch() -> None:
+    assert TrainSpec("/data", stages=(3, 4), from_scratch=True).checkpoint is None

@@ -56,6 +56,22 @@ def test_pruning_keeps_the_newest_of_its_stage(tmp_path):
     assert manifest.prune(3, 5) == []
 
 
+def test_pruning_keeps_the_best_too(tmp_path):
+    manifest = Manifest(tmp_path)
+    for epoch, mean_iou in ((1, 0.3), (2, 0.5), (3, 0.5), (4, 0.2), (5, None)):
+        entry = put(tmp_path, 3, epoch)
+        manifest.add(entry)
+        if mean_iou is not None:
+            manifest.measured(entry.file, mean_iou)
+    manifest.add(put(tmp_path, 4, 1))
+
+    assert [entry.epoch for entry in manifest.prune(3, 1)] == [1, 2, 4]
+    reread = Manifest(tmp_path)
+    assert (reread.best(3).epoch, reread.best(3).mean_iou) == (3, 0.5)
+    assert reread.newest(3).epoch == 5
+    assert reread.best(4) is None
+
+
 def test_an_epoch_written_again_replaces_the_older(tmp_path):
     manifest = Manifest(tmp_path)
     manifest.add(put(tmp_path, 3, 1))

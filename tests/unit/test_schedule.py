@@ -50,3 +50,20 @@ def test_ranks_share_an_epoch_without_gaps_or_overlaps(batch, ranks, steps):
     ]
 
     assert taken == list(range(len(order)))
+
+
+@given(st.integers(1, 300), st.integers(1, 8), st.integers(1, 9), st.integers(0, 2**31 - 1))
+def test_no_image_comes_twice_in_an_epoch_unless_a_global_batch_has_too_few(images, batch, ranks, seed):
+    steps = steps_per_epoch(images, batch, ranks)
+    order = epoch_order(images, steps * batch * ranks, (seed, 1, 0))
+
+    shares = [[draws_of_rank(order, step, batch, rank, ranks) for rank in range(ranks)] for step in range(steps)]
+
+    counts = np.bincount([draw.index for step in shares for share in step for draw in share], minlength=images)
+    assert all(len(share) == batch for step in shares for share in step)
+    if images >= batch * ranks:
+        assert counts.max() == 1
+        assert images - counts.sum() < batch * ranks
+    else:
+        assert counts.sum() == batch * ranks
+        assert counts.max() - counts.min() <= 1

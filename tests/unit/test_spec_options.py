@@ -45,13 +45,33 @@ def test_all_of_train() -> None:
 
 
 def test_all_of_eval() -> None:
-    given = "--checkpoint E --split test --encoder --size 64x128 --batch-size 2"
-    assert spec_of(EvalSpec, *given.split()) == EvalSpec(("C", "E"), "D", "test", "encoder", (64, 128), 2)
+    given = "--checkpoint E --split test --encoder --size 64x128 --batch-size 2 --devices 0,3 --protocol full"
+    assert spec_of(EvalSpec, *given.split(), "--save-predictions", "P", "--worst", "0") == EvalSpec(
+        ("C", "E"), "D", "test", "encoder", (64, 128), 2, 2, "full", "P", 0
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--protocol", "quarter"], ["--worst", "-1"], ["--save-predictions", ""]])
+def test_the_evaluation_refuses(arguments: list[str]) -> None:
+    with pytest.raises(UsageError):
+        spec_of(EvalSpec, *arguments)
 
 
 def test_all_of_infer() -> None:
-    given = "--split test --size 64x128 --limit 3 --output O"
-    assert spec_of(InferSpec, *given.split()) == InferSpec("C", "D", "test", (64, 128), 3, "O")
+    given = "--split test --size 64x128 --limit 3 --output O --logits L"
+    assert spec_of(InferSpec, *given.split()) == InferSpec("C", "D", "test", (64, 128), 3, "O", 1, "L")
+
+
+def test_all_of_export() -> None:
+    given = "--format onnx,mindir --size 64x128 --batch 4 --head argmax"
+    wanted = ExportSpec("C", ("onnx", "mindir"), (64, 128), 1, 4, "argmax")
+    assert spec_of(ExportSpec, *given.split()) == wanted
+    assert spec_of(ExportSpec, "--format", "mindir, onnx") == ExportSpec("C", ("mindir", "onnx"))
+
+
+def test_a_format_that_is_no_name() -> None:
+    with pytest.raises(click.BadParameter, match="no list of names"):
+        spec_of(ExportSpec, "--format", "mindir,")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +108,8 @@ def test_best_or_a_checkpoint(kind: type[Spec]) -> None:
 
 
 def test_best_without_a_registry() -> None:
-    values = {"checkpoint": None, "best": "mean_iou", "size": (64, 64)}
+    values = {"checkpoint": None, "best": "mean_iou", "size": (64, 64), "formats": ("mindir",), "batch": 1}
+    values["head"] = "logits"
     with pytest.raises(UsageError, match="needs the registry"):
         spec_options.export_spec(values)
     assert spec_options.export_spec(values, "/c.ckpt") == ExportSpec("/c.ckpt", size=(64, 64))

@@ -69,3 +69,18 @@ def test_what_an_earlier_attempt_did_counts():
 
     assert first.stage == 3
     assert first.fraction > 0.35
+
+
+def test_validations_that_are_left_count_in_the_eta():
+    clock, reports = Clock(), []
+    (run, *_) = stage_runs(SPEC)
+    progress = TrainingProgress(reports.append, [run], [run], 4, 8, clock, validations=2)
+    for number, step in enumerate((1, 2, 3), 1):
+        clock.now += 10
+        progress.step(run, StepDone(1, step, 2.0, 1e-3, 10.0))
+        if number == 2:
+            progress.validated(30.0)
+
+    etas = [report.eta_seconds for report in of(Progress, reports)]
+    assert etas == pytest.approx([30, 20, 10 + 30], abs=0.2)
+    assert of(Progress, reports)[-1].lr == 1e-3

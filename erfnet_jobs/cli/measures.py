@@ -1,0 +1,70 @@
+"""What an evaluation measured, for people: the means, and the IoU of every class and category, absent ones as such."""
+
+from collections.abc import Iterator, Sequence
+
+from erfnet_jobs.cli.output import Document
+
+# By trainId (cityscapesScripts, helpers/labels.py), and its categories; held equal to erfnet.labels by a test, whose
+# import would cost.
+CLASSES = (
+    *("road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation"),
+    *("terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"),
+)
+CATEGORIES = ("flat", "construction", "object", "nature", "sky", "human", "vehicle")
+ABSENT = "-"
+COLUMNS = 3
+
+Ious = Sequence[float | None]
+
+
+def class_lines(row: Document) -> list[str]:
+    """A compact table of the IoU of all classes and categories of an evaluation's document; '-' stands for absent."""
+    lines = list(_cells("class IoU", CLASSES, row["iou_class"]))
+    if row.get("iou_category"):
+        lines += _cells("category IoU", CATEGORIES, row["iou_category"])
+    return lines
+
+
+def _cells(title: str, names: Sequence[str], ious: Ious) -> Iterator[str]:
+    cells = [f"{name:<13} {iou_text(iou, 3):<5}" for name, iou in zip(names, ious, strict=True)]
+    for start in range(0, len(cells), COLUMNS):
+        head = title if start == 0 else ""
+        yield f"{head:<14}{'    '.join(cells[start : start + COLUMNS])}".rstrip()
+
+
+def iou_text(iou: float | None, digits: int = 4) -> str:
+    """An IoU, or '-' where there is nothing to measure it by."""
+    return ABSENT if iou is None else f"{iou:.{digits}f}"
+
+
+def means_text(row: Document) -> str:
+    """'mean IoU 0.7123, of categories 0.8640, of 19 classes 0.7123, accuracy 0.9400, loss 0.2100'.
+
+    Means are '-' where no class occurs, as in Cityscapes' test split, whose labels are not public.
+    """
+    mean, categories, of_all, accuracy, loss = _measured(
+        row, "mean_iou", "mean_iou_category", "mean_iou_19", "pixel_accuracy", "mean_loss"
+    )
+    return f"mean IoU {mean}, of categories {categories}, of 19 classes {of_all}, accuracy {accuracy}, loss {loss}"
+
+
+def short_text(row: Document) -> str:
+    """'mean IoU 0.7123  categories 0.8640  loss 0.2100', for a list of evaluations."""
+    mean, categories, loss = _measured(row, "mean_iou", "mean_iou_category", "mean_loss")
+    return f"mean IoU {mean}  categories {categories}  loss {loss}"
+
+
+def _measured(row: Document, *names: str) -> list[str]:
+    labelled = any(iou is not None for iou in row["iou_class"])
+    return [iou_text(row[name] if labelled else None) for name in names]
+
+
+def where_text(row: Document) -> str:
+    """'val at 512x1024, protocol half, 500 images'."""
+    return f"{row['split']} at {row['height']}x{row['width']}, protocol {row['protocol']}, {row['images']} images"
+
+
+def evaluation_lines(row: Document) -> list[str]:
+    """What `run eval` prints of one checkpoint."""
+    head = f"evaluation  {row['checkpoint_path']}  on {where_text(row)}"
+    return [head, means_text(row), *class_lines(row)]

@@ -1,0 +1,99 @@
+"""Two ranks, killed with SIGKILL and gone on with, end where two that were left alone end: bit for bit."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from erfnet_jobs.erfnet.checkpoints import load
+from erfnet_jobs.erfnet.manifest import MANIFEST_NAME, Entry
+from erfnet_jobs.erfnet.scenes import Scenes, make_scenes
+from erfnet_jobs.jobs import JobKind, Outcome, TrainSpec
+from erfnet_jobs.launch.gang import PLAN_NAME, Gang
+from erfnet_jobs.launch.program import RankProgram
+from erfnet_jobs.launch.verdict import GangResult
+from erfnet_jobs.launch.watch import GangWatch
+from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace, write_plan
+from erfnet_jobs.reports import CheckpointWritten
+
+pytestmark = [pytest.mark.mindspore, pytest.mark.xdist_group("gangs")]
+HERE = "here"
+PROGRAM = RankProgram("tests.tiny_rank")
+LAST = "ERFNet_stage4-2_2.ckpt"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data") / "scenes"
+    make_scenes(root, Scenes(train=9, val=1, size=(64, 128), seed=1), workers=1)
+    return root
+
+
+def plan_of(data: Path, run_dir: Path, attempt: int = 1, resume: CheckpointFile | None = None) -> Plan:
+    spec = TrainSpec(data=str(data), cards=2, epochs=(2, 1, 2, 2), batch_size=2, size=(64, 64), lr=1e-3, keep=9)
+    places = tuple(RankPlace(rank, HERE, rank, rank) for rank in (0, 1))
+    folder = run_dir / str(attempt)
+    folder.mkdir(parents=True)
+    plan = Plan(
+        JobKind.TRAIN,
+        spec,
+        str(folder),
+        str(data.parent / "cache"),
+        places,
+        attempt=attempt,
+        resume=resume,
+        threads=1,
+    )
+    write_plan(plan, folder / PLAN_NAME)
+    return plan
+
+
+def run(plan: Plan, kill_after: tuple[int, int] | None = None) -> GangResult:
+    """To its end; with `kill_after`, SIGKILL rank 1 when that (stage, epoch)'s checkpoint was reported."""
+    gang = Gang(plan, HERE, program=PROGRAM)
+    gang.start()
+    watch = GangWatch(gang, 120.0, grace=0.5)
+    while watch.result is None:
+        for line in watch.step(1.0):
+            report = line.report
+            if isinstance(report, CheckpointWritten) and (report.stage, report.epoch) == kill_after:
+                os.kill(gang.pids[1], signal.SIGKILL)
+    return watch.result
+
+
+def newest(plan: Plan) -> CheckpointFile:
+    """What a worker resumes: the newest checkpoint that is recorded."""
+    document = json.loads((plan.checkpoint_dir / MANIFEST_NAME).read_text())
+    entry = Entry(**document["checkpoints"][-1])
+    path = str(plan.checkpoint_dir / entry.file)
+    return CheckpointFile(path, entry.network, entry.sha256, 1, entry.stage, entry.epoch, entry.step)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Plan:
+    """A training that nobody disturbed."""
+    plan = plan_of(data, tmp_path_factory.mktemp("whole"))
+    result = run(plan)
+    assert result.outcome is Outcome.SUCCEEDED, plan.log_path(0).read_text()
+    return plan
+
+
+@pytest.mark.parametrize("kill_after", [(1, 1), (3, 1)])
+def test_killed_and_resumed_is_as_never_killed(
+    tmp_path: Path, data: Path, whole: Plan, kill_after: tuple[int, int]
+) -> None:
+    first = plan_of(data, tmp_path)
+    result = run(first, kill_after)
+    assert (result.outcome, result.failed_rank, result.signal) == (Outcome.FAILED, 1, signal.SIGKILL)
+    assert not (first.checkpoint_dir / LAST).exists()
+
+    second = plan_of(data, tmp_path, attempt=2, resume=newest(first))
+    assert run(second).outcome is Outcome.SUCCEEDED, second.log_path(0).read_text()
+
+    wanted, found = load(whole.checkpoint_dir / LAST), load(second.checkpoint_dir / LAST)
+    assert wanted.weights.keys() == found.weights.keys()
+    for part in ("weights", "adam"):
+        for name, value in getattr(wanted, part).items():
+            assert (getattr(found, part)[name] == value).all(), name

@@ -1,0 +1,130 @@
+"""Reading files of torch.save: what they may be, and what they must not do."""
+
+import hashlib
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from erfnet_jobs.erfnet.torch_files import MOST_NUMBERS, read_state_dict
+from erfnet_jobs.errors import BadCheckpoint
+
+STATE = OrderedDict(weight=torch.arange(6.0).reshape(2, 3), count=torch.tensor(7))
+
+
+class Trap:
+    """Unpickled, it makes a file: what any code could do."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self.path,))
+
+
+def written(path: Path, content: object, zipped: bool = True) -> Path:
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    return path
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_both_formats_and_what_train_main_saves_beside(tmp_path: Path, zipped: bool, wrapped: bool) -> None:
+    others = {
+        "epoch": 3,
+        "arch": "Net(...)",
+        "best_acc": torch.tensor(0.7),
+        "optimizer": {"param_groups": [{"lr": 1.0}]},
+    }
+    path = written(tmp_path / "a.pth.tar", {**others, "state_dict": STATE} if wrapped else STATE, zipped)
+
+    state = read_state_dict(path)
+
+    assert state.arrays.keys() == {"weight", "count"}
+    assert (state.arrays["weight"] == [[0, 1, 2], [3, 4, 5]]).all()
+    assert state.arrays["weight"].dtype == np.float32
+    assert state.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_parameters_and_other_precisions_become_float32(tmp_path: Path) -> None:
+    kinds = {"half": torch.float16, "brain": torch.bfloat16, "double": torch.float64}
+    values = {name: torch.nn.Parameter(torch.tensor([0.5, 2.0], dtype=kind)) for name, kind in kinds.items()}
+
+    arrays = read_state_dict(written(tmp_path / "a.pth", values)).arrays
+
+    assert all(array.dtype == np.float32 and (array == [0.5, 2.0]).all() for array in arrays.values())
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_that_would_run_code_does_not(tmp_path: Path, zipped: bool) -> None:
+    sprung = tmp_path / "sprung"
+    path = written(tmp_path / "trap.pth", {"state_dict": STATE, "epoch": Trap(sprung)}, zipped)
+
+    with pytest.raises(BadCheckpoint, match="could run code, so nothing of it was read") as raised:
+        read_state_dict(path)
+
+    assert "weights_only" not in str(raised.value)
+    assert not sprung.exists()
+    torch.load(path, weights_only=False)
+    assert sprung.exists()  # the trap is one
+
+
+def test_a_bare_pickle_that_would_run_code_does_not(tmp_path: Path) -> None:
+    sprung, path = tmp_path / "sprung", tmp_path / "trap.pth"
+    path.write_bytes(pickle.dumps(Trap(sprung)))
+
+    with pytest.raises(BadCheckpoint, match=r"trap\.pth"):
+        read_state_dict(path)
+    assert not sprung.exists()
+
+
+def test_a_whole_model_is_told_to_be_more_than_weights(tmp_path: Path) -> None:
+    with pytest.raises(BadCheckpoint, match=r"asks for torch\.nn\.modules\.linear\.Linear.*model\.state_dict\(\)"):
+        read_state_dict(written(tmp_path / "model.pth", torch.nn.Linear(2, 2)))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_cut_short_and_damaged_files_are_refused(tmp_path: Path, zipped: bool) -> None:
+    path = written(tmp_path / "a.pth", STATE, zipped)
+    content = path.read_bytes()
+    for length in (0, 1, 10, len(content) // 3, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises(BadCheckpoint, match=r"a\.pth is cut short or no PyTorch checkpoint"):
+            read_state_dict(path)
+
+
+@pytest.mark.parametrize("content", [b"no checkpoint", b"\x89PNG\r\n\x1a\n" * 100, bytes(1000), b"PK\x03\x04" * 50])
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "picture.pth"
+    path.write_bytes(content)
+    with pytest.raises(BadCheckpoint, match=r"picture\.pth"):
+        read_state_dict(path)
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BadCheckpoint, match="does not exist"):
+        read_state_dict(tmp_path / "absent.pth")
+    with pytest.raises(BadCheckpoint, match="is no file"):
+        read_state_dict(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([1, 2], "no state dict but list"),
+        ({}, "an empty dict"),
+        (torch.zeros(2), "no state dict but Tensor"),
+        ({"state_dict": 5}, "no state dict but int"),
+        ({"model": {"weight": torch.zeros(1)}, "epoch": 2}, r"'model' \(dict\), 'epoch' \(int\)"),
+        ({1: torch.zeros(1)}, r"1 \(Tensor\)"),
+        ({"weight": torch.zeros(2).to_sparse()}, "'weight' as torch.float32, torch.sparse_coo"),
+        ({"weight": torch.zeros(2, device="meta")}, "on meta"),
+        ({"weight": torch.zeros(1).expand(MOST_NUMBERS + 1)}, "numbers, and ERFNet has 2 million"),
+    ],
+)
+def test_what_is_no_state_dict_is_told(tmp_path: Path, content: object, said: str) -> None:
+    with pytest.raises(BadCheckpoint, match=said):
+        read_state_dict(written(tmp_path / "a.pth", content))
