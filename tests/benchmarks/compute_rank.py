@@ -31,7 +31,7 @@ def take_steps(world_size: int, rank: int) -> dict[str, Any]:
 
     from erfnet_jobs.erfnet.initialise import initialise
     from erfnet_jobs.erfnet.labels import DECODER_WEIGHTS
-    from erfnet_jobs.erfnet.model import OUTPUTS, make_network
+    from erfnet_jobs.erfnet.model import MASKED_CHANNELS, OUTPUTS, make_network
     from erfnet_jobs.erfnet.train_step import TrainStep
     from erfnet_jobs.jobs import ERFNET
 
@@ -43,13 +43,14 @@ def take_steps(world_size: int, rank: int) -> dict[str, Any]:
     chance = np.random.default_rng(rank)
     images = Tensor(chance.random((count, 3, height, width), np.float32))
     labels = Tensor(chance.integers(0, OUTPUTS, (count, height, width)).astype(np.int32))
+    masks = Tensor(chance.integers(0, 2, (count, sum(MASKED_CHANNELS))).astype(np.float32))
     rate = Tensor(5e-4, mindspore.float32)
 
     def run(steps: int) -> list[float]:
         taken = []
         for _ in range(steps):
             began = time.perf_counter()
-            step(images, labels, rate).asnumpy()
+            step(images, labels, masks, rate).asnumpy()
             taken.append(time.perf_counter() - began)
         return taken
 
