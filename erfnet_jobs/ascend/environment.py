@@ -6,7 +6,7 @@ one MS_WORKER per rank. A world of one rank has none of them, and needs no sched
 """
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -73,6 +73,16 @@ class RankEnvironment:
             raise UsageError("one rank alone has neither a scheduler nor a rank table: take them out")
         if self.threads < 1:
             raise UsageError(f"threads is {self.threads}: give at least 1")
+
+    def cores(self, available: Collection[int]) -> frozenset[int]:
+        """The cores for this rank out of those that its process may use; ranks of one host get different ones.
+
+        A thread of MindSpore's that waits for another one spins: where it may, on a core that a second rank needs.
+        """
+        first = self.local_rank * self.threads
+        own = sorted(available)[first : first + self.threads]
+        alone = self.world_size == 1 or self.device_target != CPU
+        return frozenset(available if alone or len(own) < self.threads else own)
 
     def to_environ(self, base: Mapping[str, str]) -> dict[str, str]:
         """`base` without any cluster's variables, and with this process' own."""

@@ -21,7 +21,7 @@ def inference_network(name: str) -> nn.Cell:
 
 
 def folded_network(name: str) -> FoldedNetwork:
-    """The same with its BatchNorms folded, an eighth faster; not for export, which keeps the published layers."""
+    """The same with its BatchNorms folded, which is faster; not for export, which keeps the published layers."""
     return FoldedNetwork(lambda: make_network(name))
 
 

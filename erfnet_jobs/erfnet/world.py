@@ -1,6 +1,7 @@
 """A rank among the others: joining MindSpore's cluster, and giving all ranks what rank 0 has."""
 
 import logging
+import os
 import time
 from collections.abc import Sequence
 
@@ -22,6 +23,8 @@ def join(environment: RankEnvironment) -> None:
 
     Graphs are compiled as a whole (GRAPH_MODE): twice as fast a step as operator by operator.
     """
+    # Before MindSpore starts its threads: they stay where this one is.
+    os.sched_setaffinity(0, environment.cores(os.sched_getaffinity(0)))
     mindspore.set_context(mode=mindspore.GRAPH_MODE)
     mindspore.set_device(environment.device_target)
     if environment.world_size > 1:

@@ -103,3 +103,25 @@ def test_an_environment_by_hand_is_refused(changes: dict[str, str]) -> None:
     environ = RankEnvironment(1, 2, 0, scheduler_host="127.0.0.1", scheduler_port=30000).to_environ({})
     with pytest.raises(UsageError):
         from_environ({**environ, **changes})
+
+
+@pytest.mark.parametrize(
+    ("local_rank", "threads", "available", "own"),
+    [
+        (0, 1, {0, 1}, {0}),
+        (1, 1, {0, 1}, {1}),
+        (1, 2, {3, 4, 5, 6, 9}, {5, 6}),
+        (0, 2, {0, 1}, {0, 1}),
+        (1, 2, {0, 1, 2}, {0, 1, 2}),
+    ],
+)
+def test_ranks_of_a_host_get_different_cores_as_long_as_these_suffice(local_rank, threads, available, own):
+    scheduler = {"scheduler_host": "127.0.0.1", "scheduler_port": 4000}
+    rank = RankEnvironment(1, 2, local_rank, threads=threads, **scheduler)
+
+    assert rank.cores(available) == own
+    assert replace(rank, device_target=ASCEND).cores(available) == available
+
+
+def test_one_rank_alone_gets_all_cores():
+    assert RankEnvironment(threads=1).cores({0, 1}) == {0, 1}
