@@ -1,7 +1,8 @@
 """Reading what torch.save wrote, with nothing but tensors, numbers, strings and containers of them let in.
 
 A pickle may name any function to call. `weights_only` makes torch read the pickle with a list of what may be named
-(torch.serialization, "torch.load with weights_only=True"), and it is never switched off here.
+(torch.serialization, "torch.load with weights_only=True"), and it is never switched off here. Older versions of torch
+can be led round it, and are refused.
 """
 
 import hashlib
@@ -16,12 +17,16 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from packaging.version import InvalidVersion, Version
 
 from erfnet_jobs.errors import BadCheckpoint, MissingDependency
 
 STATE_DICT = "state_dict"
 # ERFNet has 2 million numbers; a tensor of a few bytes may claim any shape.
 MOST_NUMBERS = 2**28
+# `weights_only` was led round by files that run code up to 2.5.1 (CVE-2025-32434) and by files that write outside of a
+# tensor's memory before 2.10.0 (CVE-2026-24747).
+SAFE_TORCH = Version("2.10.0")
 # What torch's readers of both formats raise on files that are cut short, damaged or something else.
 _UNREADABLE = (
     pickle.UnpicklingError,
@@ -51,8 +56,8 @@ class StateDict:
 def read_state_dict(path: Path) -> StateDict:
     """The state dict in `path`: the saved object itself, or its entry 'state_dict'; zip and older files.
 
-    Raises MissingDependency without torch, and BadCheckpoint for a file that is absent, cut short, asks for more than
-    data, or holds no state dict. Half and double precision become float32; other types stay as they are.
+    Raises MissingDependency without a safe torch, and BadCheckpoint for a file that is absent, cut short, asks for more
+    than data, or holds no state dict. Half and double precision become float32; other types stay as they are.
     """
     if not path.is_file():
         raise BadCheckpoint(f"{path} {'is no file' if path.exists() else 'does not exist'}: name a PyTorch checkpoint")
@@ -73,7 +78,19 @@ def _torch() -> Any:
         raise MissingDependency(
             f"PyTorch checkpoints are read with torch, which is not here ({error}): pip install 'erfnet-jobs[torch]'"
         ) from error
+    if not _is_safe(torch.__version__):
+        raise MissingDependency(
+            f"torch {torch.__version__} is here, and a file made for it can run code as it is read, which is mended in "
+            f"{SAFE_TORCH}: pip install 'torch>={SAFE_TORCH}'"
+        )
     return torch
+
+
+def _is_safe(version: str) -> bool:
+    try:
+        return Version(version) >= SAFE_TORCH
+    except InvalidVersion:
+        return False
 
 
 def _load(path: Path, file: BinaryIO) -> object:

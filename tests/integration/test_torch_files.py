@@ -2,15 +2,17 @@
 
 import hashlib
 import pickle
+import tomllib
 from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from packaging.requirements import Requirement
 
-from erfnet_jobs.erfnet.torch_files import MOST_NUMBERS, read_state_dict
-from erfnet_jobs.errors import BadCheckpoint
+from erfnet_jobs.erfnet.torch_files import MOST_NUMBERS, SAFE_TORCH, read_state_dict
+from erfnet_jobs.errors import BadCheckpoint, MissingDependency
 
 STATE = OrderedDict(weight=torch.arange(6.0).reshape(2, 3), count=torch.tensor(7))
 
@@ -128,3 +130,29 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
 def test_what_is_no_state_dict_is_told(tmp_path: Path, content: object, said: str) -> None:
     with pytest.raises(BadCheckpoint, match=said):
         read_state_dict(written(tmp_path / "a.pth", content))
+
+
+@pytest.mark.parametrize("version", ["2.5.1", "2.9.1+cpu", "2.10.0a0+git123", "2.10.0rc1", "custom"])
+def test_a_torch_whose_check_can_be_led_round_reads_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    path = written(tmp_path / "a.pth", STATE)
+    monkeypatch.setattr(torch, "__version__", version)
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("the file was read"))
+
+    with pytest.raises(MissingDependency, match=r"pip install 'torch>=2\.10\.0'") as raised:
+        read_state_dict(path)
+    assert f"torch {version} is here" in str(raised.value)
+
+
+@pytest.mark.parametrize("version", ["2.10.0", "2.10.0+cu126", "2.13.0+cpu", "3.0"])
+def test_newer_ones_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    monkeypatch.setattr(torch, "__version__", version)
+    assert read_state_dict(written(tmp_path / "a.pth", STATE)).arrays.keys() == {"weight", "count"}
+
+
+def test_the_extra_brings_a_torch_that_is_taken() -> None:
+    document = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())
+    (requirement,) = document["project"]["optional-dependencies"]["torch"]
+    assert SAFE_TORCH in Requirement(requirement).specifier
+    assert "2.9.99" not in Requirement(requirement).specifier
