@@ -61,11 +61,12 @@ def read_state_dict(path: Path) -> StateDict:
     """
     if not path.is_file():
         raise BadCheckpoint(f"{path} {'is no file' if path.exists() else 'does not exist'}: name a PyTorch checkpoint")
+    torch = _torch()
     try:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-            entries = _state_dict_of(path, _load(path, file))
+            entries = _state_dict_of(path, _load(path, file, torch), torch)
     except OSError as error:
         raise BadCheckpoint(f"{path} cannot be read ({error.strerror or error}): correct its permissions") from error
     return StateDict({name: _array(path, name, tensor) for name, tensor in entries.items()}, sha256)
@@ -77,6 +78,12 @@ def _torch() -> Any:
     except ImportError as error:
         raise MissingDependency(
             f"PyTorch checkpoints are read with torch, which is not here ({error}): pip install 'erfnet-jobs[torch]'"
+        ) from error
+    except OSError as error:
+        # Not of the checkpoint: ctypes says so of a library that torch opens as it is imported.
+        raise MissingDependency(
+            f"torch is here and cannot be loaded ({error}): install one for this machine, such as the one without "
+            "CUDA, or repair it"
         ) from error
     if not _is_safe(torch.__version__):
         raise MissingDependency(
@@ -93,8 +100,7 @@ def _is_safe(version: str) -> bool:
         return False
 
 
-def _load(path: Path, file: BinaryIO) -> object:
-    torch = _torch()
+def _load(path: Path, file: BinaryIO, torch: Any) -> object:
     try:
         with warnings.catch_warnings(action="ignore"):  # of pickle protocols, and of torch's own old classes
             return torch.load(file, map_location="cpu", weights_only=True)
@@ -108,12 +114,11 @@ def _load(path: Path, file: BinaryIO) -> object:
         raise BadCheckpoint(f"{path} is cut short or no PyTorch checkpoint: copy it again, or name another") from error
 
 
-def _state_dict_of(path: Path, loaded: object) -> Mapping[str, Any]:
+def _state_dict_of(path: Path, loaded: object, torch: Any) -> Mapping[str, Any]:
     found = loaded.get(STATE_DICT, loaded) if isinstance(loaded, Mapping) else loaded
     remedy = "save one with torch.save(model.state_dict(), FILE)"
     if not isinstance(found, Mapping) or not found:
         raise BadCheckpoint(f"{path} holds no state dict but {_kind(found)}: {remedy}")
-    torch = _torch()
     others = [name for name, value in found.items() if not isinstance(name, str) or not torch.is_tensor(value)]
     if others:
         shown = ", ".join(f"{name!a} ({_kind(found[name])})" for name in others[:5])

@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import sys
 import tomllib
 from collections import OrderedDict
 from pathlib import Path
@@ -143,6 +144,21 @@ def test_a_torch_whose_check_can_be_led_round_reads_nothing(
     with pytest.raises(MissingDependency, match=r"pip install 'torch>=2\.10\.0'") as raised:
         read_state_dict(path)
     assert f"torch {version} is here" in str(raised.value)
+
+
+def test_a_torch_that_lacks_a_library_is_not_a_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "a.pth", STATE)
+    library = tmp_path / "packages" / "torch.py"
+    library.parent.mkdir()
+    library.write_text("import ctypes\nctypes.CDLL('libcudart.so.none')\n")
+    monkeypatch.syspath_prepend(library.parent)
+    monkeypatch.delitem(sys.modules, "torch")
+
+    with pytest.raises(MissingDependency, match=r"torch is here and cannot be loaded \(libcudart\.so\.none") as raised:
+        read_state_dict(path)
+    assert str(path) not in str(raised.value)
 
 
 @pytest.mark.parametrize("version", ["2.10.0", "2.10.0+cu126", "2.13.0+cpu", "3.0"])
