@@ -6,6 +6,21 @@ import threading
 from pathlib import Path
 
 
+def absolute_path(text: str | Path) -> Path:
+    """The path in full: `~` is expanded, and `.` and `..` are gone, so that nobody takes one file for two.
+
+    Links stay as they were named, since other hosts may have others, unless a `..` leads back through one.
+    """
+    path = Path(text).expanduser().absolute()
+    return Path(os.path.realpath(path)) if ".." in path.parts else path
+
+
+def written_path(text: str | Path) -> Path:
+    """The one path of a file that is about to be written: no link in it, but itself one if it is, to be replaced."""
+    path = absolute_path(text)
+    return Path(os.path.realpath(path.parent), path.name)
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Make `path` hold `content` or what it held before, never part of it; the folder must exist."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")

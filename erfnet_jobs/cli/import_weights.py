@@ -32,11 +32,10 @@ def import_weights(
     whole network, of the encoder, or of the encoder trained on ImageNet. No code in it is run. Names and shapes must be
     exactly those of ERFNet with 20 outputs.
     """
-    from pathlib import Path
-
     from erfnet_jobs.choices import ENCODER, ERFNET
+    from erfnet_jobs.files import absolute_path, written_path
 
-    source, out = (Path(text).expanduser().absolute() for text in (file, output))
+    source, out = absolute_path(file), written_path(output)
     imported = _import(session, source, ENCODER if encoder else ERFNET, out, no_register=no_register, force=force)
     checkpoint = None if no_register else _register(session, imported)
     for doubt in imported.fitted.doubts:
@@ -55,7 +54,7 @@ def _import(
     import os
     from importlib.util import find_spec
 
-    from erfnet_jobs.client.imports import check_registry
+    from erfnet_jobs.client.imports import check_registry, check_unknown
     from erfnet_jobs.errors import MissingDependency
 
     if find_spec("mindspore") is None:
@@ -65,7 +64,9 @@ def _import(
     from erfnet_jobs.erfnet.weights_import import check_output, import_weights
 
     check_output(source, out, force)
-    if not no_register:
+    if no_register:
+        check_unknown(session.client, str(out))
+    else:
         check_registry(session.client)
     return import_weights(source, network, out)
 

@@ -2,8 +2,8 @@
 
 from erfnet_jobs.client.api import Client
 from erfnet_jobs.client.documents import Document, checkpoint_document
-from erfnet_jobs.errors import RegistryNotMigrated, RegistryUnreachable
-from erfnet_jobs.registry.imports import ImportedFile, record_import
+from erfnet_jobs.errors import ErfnetJobsError, RegistryNotMigrated, RegistryUnreachable, UsageError
+from erfnet_jobs.registry.imports import ImportedFile, known_at, record_import
 
 WITHOUT = "or write the checkpoint alone with --no-register"
 
@@ -15,6 +15,21 @@ def check_registry(client: Client) -> None:
             return
     except (RegistryNotMigrated, RegistryUnreachable) as error:
         raise type(error)(f"{error}; {WITHOUT}") from error
+
+
+def check_unknown(client: Client, path: str) -> None:
+    """Raise UsageError where a registry that can be read knows a checkpoint at `path`: its row would be false."""
+    try:
+        with client.registry.read() as session:
+            known = [row.id for row in known_at(session, path)]
+    except ErfnetJobsError:
+        # --no-register is for where there is none.
+        return
+    if known:
+        raise UsageError(
+            f"-o {path} is checkpoint {known[-1]} of the registry, which would be another one then: leave out "
+            "--no-register, or give another path"
+        )
 
 
 def register_import(client: Client, file: ImportedFile) -> Document:

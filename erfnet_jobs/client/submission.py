@@ -8,6 +8,7 @@ from pathlib import Path
 from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.client.data_folders import is_mindrecord
 from erfnet_jobs.errors import BadCheckpoint, BadData, UsageError
+from erfnet_jobs.files import absolute_path
 from erfnet_jobs.jobs import Request
 from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
 from erfnet_jobs.states import JobKind
@@ -139,7 +140,7 @@ def with_absolute_paths(spec: Spec) -> Spec:
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    return str(absolute_path(path))
 
 
 def _absolute_checkpoint(checkpoint: str) -> str:

@@ -13,6 +13,7 @@ from types import FrameType
 
 from erfnet_jobs.ascend.devices import local_devices, threads_per_rank
 from erfnet_jobs.errors import BadCheckpoint, BadData, DiskFull, MissingDependency, NoHostFits, UsageError
+from erfnet_jobs.files import absolute_path
 from erfnet_jobs.launch.gang import PLAN_NAME, Gang
 from erfnet_jobs.launch.program import RankProgram, rank_program
 from erfnet_jobs.launch.verdict import GangResult
@@ -28,7 +29,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _existing(text: str, error: type[BadData | BadCheckpoint], what: str) -> str:
-    path = Path(text).expanduser().absolute()
+    path = absolute_path(text)
     try:
         found = path.exists()
     except OSError as why:
@@ -39,7 +40,7 @@ def _existing(text: str, error: type[BadData | BadCheckpoint], what: str) -> str
 
 
 def _checkpoint(text: str) -> str:
-    path = Path(text).expanduser().absolute()
+    path = absolute_path(text)
     try:
         is_file, why = path.is_file(), "is a folder" if path.is_dir() else "does not exist"
     except OSError as error:
@@ -59,15 +60,13 @@ def with_checked_paths(spec: Spec) -> Spec:
             return replace(spec, data=_existing(spec.data, BadData, "dataset"), checkpoint=checkpoint)
         case EvalSpec():
             checkpoints = tuple(_checkpoint(entry) for entry in spec.checkpoints)
-            output = None if spec.save_predictions is None else str(Path(spec.save_predictions).expanduser().absolute())
+            output = None if spec.save_predictions is None else str(absolute_path(spec.save_predictions))
             data = _existing(spec.data, BadData, "dataset")
             return replace(spec, data=data, checkpoints=checkpoints, save_predictions=output)
         case ExportSpec():
             return replace(spec, checkpoint=_checkpoint(spec.checkpoint))
         case InferSpec():
-            output, logits = (
-                None if path is None else str(Path(path).expanduser().absolute()) for path in (spec.output, spec.logits)
-            )
+            output, logits = (None if path is None else str(absolute_path(path)) for path in (spec.output, spec.logits))
             images = _existing(spec.images, BadData, "images")
             return replace(spec, checkpoint=_checkpoint(spec.checkpoint), images=images, output=output, logits=logits)
 

@@ -1,5 +1,6 @@
 """Checkpoints that the registry knows: finding those that a user names, and listing them."""
 
+import os
 import re
 
 from sqlalchemy import Select, select
@@ -10,6 +11,7 @@ from erfnet_jobs.plan import CheckpointFile
 from erfnet_jobs.registry.evaluations import best
 from erfnet_jobs.registry.jobs import MAX_ID, get_job
 from erfnet_jobs.registry.tables import Checkpoint
+from erfnet_jobs.registry.text import printable
 
 LIST_LIMIT = 50
 _OF_JOB = re.compile(r"(\d+):(best|last|all)")
@@ -96,7 +98,8 @@ def _by_id(session: Session, checkpoint_id: int) -> CheckpointFile:
 
 
 def _by_path(session: Session, path: str) -> CheckpointFile:
-    known = select(Checkpoint).where(Checkpoint.path == path, Checkpoint.removed_at.is_(None))
+    spelled = {path, printable(os.path.realpath(path))}
+    known = select(Checkpoint).where(Checkpoint.path.in_(spelled), Checkpoint.removed_at.is_(None))
     row = session.scalars(known.order_by(Checkpoint.id.desc()).limit(1)).one_or_none()
     return checkpoint_file(row) if row else CheckpointFile(path)
 

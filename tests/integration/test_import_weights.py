@@ -17,7 +17,7 @@ from erfnet_jobs.erfnet.weights import published_name
 from erfnet_jobs.errors import BadCheckpoint, NotFound
 from erfnet_jobs.files import sha256_of
 from erfnet_jobs.registry import engine
-from erfnet_jobs.registry.checkpoints import resolve_checkpoints
+from erfnet_jobs.registry.checkpoints import list_checkpoints, resolve_checkpoints
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.events import Actor
 from erfnet_jobs.registry.imports import ImportedFile, record_import
@@ -58,7 +58,7 @@ def refused(called: Called, code: int, *words: str) -> None:
 
 @pytest.mark.parametrize("name", [ERFNET, ENCODER])
 def test_the_checkpoint_holds_the_files_numbers(shell: Shell, source: Path, tmp_path: Path, name: str) -> None:
-    network = make_network(name, dropout=False)
+    network = make_network(name)
     options = ["--encoder"] if name == ENCODER else []
 
     called = shell("import-weights", source, "-o", "mine.ckpt", "--no-register", "--json", *options)
@@ -91,12 +91,12 @@ def test_an_encoder_without_a_head_starts_stage_3_and_nothing_else(shell: Shell,
     assert called.code == 0
     assert "Without a head it segments nothing" in called.out
     assert "ImageNet's classifier" in called.out
-    whole, loaded = make_network(ERFNET, dropout=False), checkpoints.load(tmp_path / "mine.ckpt")
+    whole, loaded = make_network(ERFNET), checkpoints.load(tmp_path / "mine.ckpt")
     checkpoints.load_encoder(loaded, whole.get_parameters())
     found = values_of(whole)["encoder.layers.14.conv1x3_2.weight"]
     assert (found == REFERENCE.state_dict()["encoder.layers.14.conv1x3_2.weight"].numpy()).all()
     with pytest.raises(BadCheckpoint, match=r"head\.bias is missing"):
-        checkpoints.load_weights(loaded, ENCODER, make_network(ENCODER, dropout=False).get_parameters())
+        checkpoints.load_weights(loaded, ENCODER, make_network(ENCODER).get_parameters())
 
 
 def test_it_is_registered_with_its_origin(shell: Shell, source: Path, tmp_path: Path) -> None:
@@ -138,6 +138,55 @@ def test_the_same_again_is_the_same_checkpoint_and_another_replaces_it(
         assert resolve_checkpoints(session, str(tmp_path / "mine.ckpt"))[0].id == 2
         with pytest.raises(NotFound, match="it was replaced; name another"):
             resolve_checkpoints(session, "1")
+
+
+def test_another_way_to_the_same_path_is_the_same_file(shell: Shell, source: Path, tmp_path: Path) -> None:
+    shell.registry().close()
+    (tmp_path / "pics").mkdir()
+    (tmp_path / "link").symlink_to("pics")
+    assert shell("import-weights", source, "-o", "A.ckpt").code == 0
+    again = shell("import-weights", source, "-o", "pics/../A.ckpt", "--force", "--encoder", "--json")
+    assert again.json["path"] == str(tmp_path / "A.ckpt")
+    assert [row["checkpoint"] for row in shell("checkpoints", "list", "--json").json] == [again.json["checkpoint"]]
+    linked = shell("import-weights", source, "-o", "link/B.ckpt", "--json").json["checkpoint"]
+    with shell.registry() as registry, registry.read() as session:
+        for way in ("A.ckpt", "pics/../A.ckpt", "link/../A.ckpt"):
+            (found,) = resolve_checkpoints(session, str(tmp_path / way))
+            assert (found.id, found.sha256) == (again.json["checkpoint"], sha256_of(tmp_path / "A.ckpt")), way
+        assert {resolve_checkpoints(session, str(tmp_path / way / "B.ckpt"))[0].id for way in ("link", "pics")} == {
+            linked
+        }
+
+
+@pytest.mark.parametrize("forced", [True, False])
+def test_what_the_registry_knows_is_not_replaced_behind_its_back(
+    shell: Shell, source: Path, tmp_path: Path, forced: bool
+) -> None:
+    shell.registry().close()
+    assert shell("import-weights", source, "-o", "B.ckpt").code == 0
+    before = sha256_of(tmp_path / "B.ckpt")
+    if not forced:
+        (tmp_path / "B.ckpt").rename(tmp_path / "C.ckpt")
+
+    options = ["--force"] if forced else []
+    called = shell("import-weights", source, "-o", "./B.ckpt", "--encoder", "--no-register", *options)
+
+    refused(called, 2, "B.ckpt is checkpoint 1 of the registry", "leave out --no-register")
+    assert sha256_of(tmp_path / ("B.ckpt" if forced else "C.ckpt")) == before
+
+
+def test_rows_that_name_a_file_another_way_are_retired_with_it(registry: Registry, tmp_path: Path) -> None:
+    actor = Actor("alice", "shell")
+    (tmp_path / "pics").mkdir()
+    path, older = tmp_path / "100%_A.ckpt", f"{tmp_path}/pics/../100%_A.ckpt"
+    with registry.write() as session:
+        other = record_import(session, ImportedFile(f"{tmp_path}/1000_A.ckpt", ERFNET, "0" * 64, 5, "s"), actor).id
+        old = record_import(session, ImportedFile(older, ERFNET, "0" * 64, 5, "s"), actor).id
+    with registry.write() as session:
+        new = record_import(session, ImportedFile(str(path), ERFNET, "0" * 64, 5, "s"), actor).id
+    with registry.read() as session:
+        assert {row.id for row in list_checkpoints(session)} == {other, new}
+        assert {row.id for row in list_checkpoints(session, with_removed=True)} == {other, old, new}
 
 
 def test_records_of_imports_on_each_database(registry: Registry) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from erfnet_jobs.files import sha256_of, write_atomically
+from erfnet_jobs.files import absolute_path, sha256_of, write_atomically, written_path
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -75,3 +75,22 @@ def test_a_writer_that_is_killed_leaves_a_whole_file(tmp_path: Path) -> None:
 def test_no_folder_is_made(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "none" / "file", b"")
+
+
+def test_a_file_has_one_path_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "far" / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("far/inner")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    for text in ("a.ckpt", "./a.ckpt", "far/../a.ckpt", "~/a.ckpt", "link/../../a.ckpt", tmp_path / "far//../a.ckpt"):
+        assert absolute_path(text) == written_path(text) == tmp_path / "a.ckpt", text
+    # Other hosts may have another link of that name, so it is kept where nothing is written.
+    assert absolute_path("link/a.ckpt") == tmp_path / "link" / "a.ckpt"
+    assert written_path("link/a.ckpt") == tmp_path / "far" / "inner" / "a.ckpt"
+
+
+def test_a_link_that_is_to_be_replaced_is_itself(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "link").symlink_to("a")
+    assert written_path(tmp_path / "link") == tmp_path / "link"
