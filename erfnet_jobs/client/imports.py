@@ -2,7 +2,7 @@
 
 from erfnet_jobs.client.api import Client
 from erfnet_jobs.client.documents import Document, checkpoint_document
-from erfnet_jobs.errors import ErfnetJobsError, RegistryNotMigrated, RegistryUnreachable, UsageError
+from erfnet_jobs.errors import DiskFull, ErfnetJobsError, RegistryNotMigrated, RegistryUnreachable, UsageError
 from erfnet_jobs.registry.imports import ImportedFile, known_at, record_import
 
 WITHOUT = "or write the checkpoint alone with --no-register"
@@ -33,10 +33,10 @@ def check_unknown(client: Client, path: str) -> None:
 
 
 def register_import(client: Client, file: ImportedFile) -> Document:
-    """The checkpoint's document, new or as it was; raises RegistryNotMigrated and RegistryUnreachable."""
+    """The checkpoint's document, new or as it was; raises RegistryNotMigrated, RegistryUnreachable and DiskFull."""
     try:
         with client.registry.write() as session:
             return checkpoint_document(record_import(session, file, client.actor))
-    except (RegistryNotMigrated, RegistryUnreachable) as error:
+    except (RegistryNotMigrated, RegistryUnreachable, DiskFull) as error:
         written = f"{file.path} is written, but not registered: {error}"
         raise type(error)(f"{written}; then run this again with --force") from error

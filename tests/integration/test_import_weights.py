@@ -4,17 +4,21 @@ import json
 import sqlite3
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy
 import torch
 from PIL import Image
 
 from erfnet_jobs.choices import ENCODER, ERFNET
+from erfnet_jobs.client.api import Client
+from erfnet_jobs.client.imports import register_import
 from erfnet_jobs.erfnet import checkpoints
 from erfnet_jobs.erfnet.model import make_network
 from erfnet_jobs.erfnet.weights import published_name
-from erfnet_jobs.errors import BadCheckpoint, NotFound
+from erfnet_jobs.errors import BadCheckpoint, DiskFull, NotFound
 from erfnet_jobs.files import sha256_of
 from erfnet_jobs.registry import engine
 from erfnet_jobs.registry.checkpoints import list_checkpoints, resolve_checkpoints
@@ -237,6 +241,22 @@ def test_a_registry_that_is_locked_afterwards_is_told_with_the_remedy(
     refused(called, 6, "mine.ckpt is written, but not registered", "locked", "--force")
     assert (tmp_path / "mine.ckpt").is_file()
     assert shell("import-weights", source, "-o", "mine.ckpt", "--force", "--json").json["checkpoint"] == 1
+
+
+def test_a_registry_without_room_afterwards_is_told_with_the_remedy(shell: Shell) -> None:
+    with shell.registry() as registry, Client(shell.settings) as client:
+        client.__dict__["registry"] = registry
+
+        @sqlalchemy.event.listens_for(registry._engine, "connect")
+        def small(connection: Any, _record: object) -> None:
+            connection.execute("PRAGMA max_page_count=1")  # what it has, and no page more
+
+        registry._engine.dispose()
+        with pytest.raises(DiskFull) as raised:
+            register_import(client, ImportedFile("/w/mine.ckpt", ERFNET, "0" * 64, 5, "s" * 100_000))
+
+    for word in ("/w/mine.ckpt is written, but not registered", "no space is left for the registry", "--force"):
+        assert word in str(raised.value)
 
 
 @pytest.mark.parametrize(
