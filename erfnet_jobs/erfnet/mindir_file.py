@@ -12,6 +12,7 @@ from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
 from erfnet_jobs import __version__
+from erfnet_jobs.erfnet.mindspore_errors import mindspore_errors
 from erfnet_jobs.erfnet.transforms import Images
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def write_mindir(network: nn.Cell, images: Tensor, properties: Mapping[str, str], path: Path) -> None:
-    """Write `network` for inputs like `images`, with `properties` as the model's user info."""
+    """Write `network` for inputs like `images`, with `properties` as the model's user info.
+
+    Raises ErfnetJobsError where MindSpore cannot, and OSError.
+    """
 
     def describe(model: Any) -> None:
         model.producer_name, model.producer_version = "erfnet-jobs", __version__
@@ -29,9 +33,10 @@ def write_mindir(network: nn.Cell, images: Tensor, properties: Mapping[str, str]
     # MindSpore takes plain ASCII paths only, and `path` may have other characters in it.
     with tempfile.TemporaryDirectory() as folder, _syntax_level():
         raw = Path(folder, "model.mindir")
-        mindspore.export(
-            network, images, file_name=str(raw.with_suffix("")), file_format="MINDIR", custom_func=describe
-        )
+        with mindspore_errors("export the network"):
+            mindspore.export(
+                network, images, file_name=str(raw.with_suffix("")), file_format="MINDIR", custom_func=describe
+            )
         shutil.copyfile(raw, path)
 
 
@@ -46,11 +51,13 @@ def _syntax_level() -> Iterator[None]:
 
 
 def open_mindir(path: Path) -> "Run":
-    """The model in a file, to be called with images."""
-    cell = nn.GraphCell(mindspore.load(str(path)))
+    """The model in a file, to be called with images; both raise ErfnetJobsError where MindSpore refuses."""
+    with mindspore_errors("load what it wrote"):
+        cell = nn.GraphCell(mindspore.load(str(path)))
 
     def run(images: Images) -> NDArray[Any]:
-        result: NDArray[Any] = cell(Tensor(images)).asnumpy()
+        with mindspore_errors("run what it wrote"):
+            result: NDArray[Any] = cell(Tensor(images)).asnumpy()
         return result
 
     return run

@@ -13,6 +13,7 @@ from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
 from erfnet_jobs import __version__
+from erfnet_jobs.erfnet.mindspore_errors import mindspore_errors
 from erfnet_jobs.erfnet.transforms import Images
 from erfnet_jobs.errors import ErfnetJobsError, MissingDependency
 
@@ -37,7 +38,7 @@ def check_packages() -> None:
 def write_onnx(network: nn.Cell, images: Tensor, output: str, properties: Mapping[str, str], path: Path) -> None:
     """Write `network` for inputs like `images`, its output called `output`.
 
-    Raises ErfnetJobsError where what MindSpore writes is not valid and cannot be mended.
+    Raises ErfnetJobsError where MindSpore cannot, or what it writes is not valid and cannot be mended, and OSError.
     """
     import onnx
 
@@ -46,7 +47,8 @@ def write_onnx(network: nn.Cell, images: Tensor, output: str, properties: Mappin
     # MindSpore takes plain ASCII paths only, and `path` may have other characters in it.
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder, "model.onnx")
-        mindspore.onnx.export(network, images, file_name=str(raw))
+        with mindspore_errors("export the network"):
+            mindspore.onnx.export(network, images, file_name=str(raw))
         model = onnx.load(raw)
     whole = mended(renamed(model, INPUT, output))
     onnx.save(described(whole, ("erfnet-jobs", __version__), properties), path)

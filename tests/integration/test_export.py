@@ -239,3 +239,38 @@ def test_a_failure_leaves_the_syntax_level(tmp_path, monkeypatch):
 
     assert mindspore.get_context("jit_syntax_level") == before
     assert list((tmp_path / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_what_mindspore_cannot_export_does_not_cost_the_other_format(tmp_path, monkeypatch, kind):
+    def export_it(*_, **__):
+        raise RuntimeError("Unsupported operator: Wonder\n\n- C++ Call Stack:")
+
+    monkeypatch.setattr(mindspore if kind == "mindir" else mindspore.onnx, "export", export_it)
+    made = Exported(tmp_path, ENCODER, make_small, formats=(kind, *(each for each in BOTH if each != kind)))
+
+    assert f"/run/Encoder.{kind} was not written: MindSpore does not export the network (RuntimeError: Unsup" in str(
+        made.error
+    )
+    assert "C++" not in str(made.error)
+    assert "report this with the checkpoint" in str(made.error)
+    (other,) = made.artifacts
+    assert made.files == [other.path]
+    assert other.format != kind
+
+
+@pytest.mark.parametrize("call", ["load", "run"])
+def test_what_mindspore_does_not_take_back(tmp_path, monkeypatch, call):
+    class Odd(nn.Cell):
+        def construct(self, x):
+            return x @ x  # of no shape that fits
+
+    def refuse(path):
+        raise ValueError("magic number")
+
+    monkeypatch.setattr(mindspore, "load", refuse if call == "load" else lambda path: None)
+    monkeypatch.setattr(nn, "GraphCell", lambda graph: Odd())
+    made = Exported(tmp_path, ENCODER, make_small, formats=BOTH)
+
+    assert f"Encoder.mindir was not written: MindSpore does not {call} what it wrote (" in str(made.error)
+    assert made.files == ["Encoder.onnx"]
