@@ -17,8 +17,10 @@ from erfnet_jobs.erfnet.inference import folded_network, network_name, only_inpu
 from erfnet_jobs.erfnet.labels import colourize
 from erfnet_jobs.erfnet.overlay import Pixels, Seen, overlay, sheet, side_by_side
 from erfnet_jobs.erfnet.pictures import check_same_size, load_image, load_label
+from erfnet_jobs.erfnet.predictions import make_folder
 from erfnet_jobs.erfnet.prefetch import prefetch
 from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL
+from erfnet_jobs.erfnet.split_measure import enlarged
 from erfnet_jobs.erfnet.thinning import Thinning
 from erfnet_jobs.erfnet.transforms import Images, prepare_image
 from erfnet_jobs.errors import BadData, UsageError
@@ -91,8 +93,8 @@ def infer(plan: Plan, write: Callable[[Report], None]) -> None:
     if not isinstance(spec, InferSpec):
         raise UsageError(f"an inference needs an infer spec, not one of {spec.kind}")
     pictures = _find(Path(spec.images), spec.split)[: spec.limit]
-    folder = _folder(Path(spec.output) if spec.output else Path(plan.run_dir, "pictures"), "--output")
-    logits = _folder(Path(spec.logits), "--logits") if spec.logits else None
+    folder = make_folder(Path(spec.output) if spec.output else Path(plan.run_dir, "pictures"), "--output")
+    logits = make_folder(Path(spec.logits), "--logits") if spec.logits else None
     checkpoint = only_input(plan)
     name = network_name(checkpoint)
     network = folded_network(name)
@@ -114,7 +116,7 @@ def infer(plan: Plan, write: Callable[[Report], None]) -> None:
                 if logits is not None:
                     gallery.add_logits(logits / f"{picture.name}.npy", output)
                     output = output.argmax(0)
-                prediction = _enlarged(output.astype(np.uint8), picture.image)
+                prediction = enlarged(output.astype(np.uint8), picture.image.shape[:2])
                 gallery.add(Seen(picture.name, picture.image, prediction, picture.truth))
             if thinning.is_due(always=number == len(pictures)):
                 write(Progress(fraction=number / len(pictures), step=number, steps=len(pictures)))
@@ -127,12 +129,6 @@ def _skipped(faults: Sequence[BadData], total: int) -> str:
     more = [f"and {len(faults) - LISTED} more, in the log"] if len(faults) > LISTED else []
     named = [str(fault) for fault in faults[:LISTED]]
     return "\n".join([f"{len(faults)} of {total} pictures were skipped:", *named, *more])
-
-
-def _enlarged(prediction: Pixels, image: Pixels) -> Pixels:
-    """Train ids as large as the picture (nearest)."""
-    height, width = image.shape[:2]
-    return np.asarray(Image.fromarray(prediction).resize((width, height), Image.Resampling.NEAREST))
 
 
 def _find(images: Path, split: str) -> Sequence[_Picture]:
@@ -152,14 +148,6 @@ def distinct_names(files: Sequence[Path]) -> list[str]:
     stems = Counter(path.stem for path in files)
     names = {path.name for path in files}
     return [path.stem if stems[path.stem] == 1 and path.stem not in names else path.name for path in files]
-
-
-def _folder(path: Path, option: str) -> Path:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        raise UsageError(f"{path} cannot be made ({error.strerror}): give another {option}") from error
-    return path
 
 
 def _load(picture: _Picture) -> _Loaded | BadData:

@@ -10,6 +10,7 @@ from erfnet_jobs.erfnet.split_measure import enlarged
 from erfnet_jobs.errors import UsageError
 from erfnet_jobs.files import write_atomically
 
+OPTION = "--save-predictions"
 # cityscapesScripts finds the prediction of CITY_SEQUENCE_FRAME as CITY_SEQUENCE_FRAME*.png, anywhere in a folder, and
 # tells predictions on its command line by 'pred' in their names.
 SUFFIX = "_pred_labelIds.png"
@@ -17,12 +18,12 @@ SUFFIX = "_pred_labelIds.png"
 _UNFIT = re.compile(r"[^\w.-]+")
 
 
-def make_folder(path: Path) -> Path:
-    """The folder, made if need be; raises UsageError where it cannot be."""
+def make_folder(path: Path, option: str = OPTION) -> Path:
+    """The folder that `option` names, made if need be; raises UsageError where it cannot be."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        raise UsageError(f"{path} cannot be made ({error.strerror}): give another --save-predictions") from error
+        raise UsageError(f"{path} cannot be made ({error.strerror}): give another {option}") from error
     return path
 
 
