@@ -23,6 +23,7 @@ from erfnet_jobs.files import sha256_of, sync_file, sync_folder
 SUFFIX = ".ckpt"
 ADAM_PREFIX = "adam."
 ENCODER_PREFIX = "encoder."
+VARIANCE = ".moving_variance"
 _NUMBERS = ("stage", "epoch", "step", "seed")
 
 
@@ -95,7 +96,8 @@ def load(path: Path) -> Checkpoint:
 def load_weights(checkpoint: Checkpoint, network: str, parameters: Iterable[Parameter]) -> None:
     """Set all `parameters` of `network` to the checkpoint's weights.
 
-    Raises BadCheckpoint unless both have exactly the same names and shapes, and all weights are finite.
+    Raises BadCheckpoint unless both have exactly the same names and shapes, all weights are finite, and no variance is
+    negative.
     """
     if checkpoint.network not in {None, network}:
         option = "add --encoder" if checkpoint.network == ENCODER else "leave --encoder out"
@@ -129,6 +131,9 @@ def _restore(path: Path, arrays: dict[str, NDArray[np.float32]], parameters: lis
         raise BadCheckpoint(
             f"{path} is ruined: its weights are not numbers (NaN or infinite in {ruined}); name another"
         )
+    negative = (name for name in wanted if name.endswith(VARIANCE) and (arrays[name] < 0).any())
+    if name := next(negative, None):
+        raise BadCheckpoint(f"{path} is ruined: the variance {name} is negative, which none can be; name another")
     for parameter in parameters:
         parameter.set_data(Tensor(arrays[parameter.name]))
 

@@ -8,21 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mindspore import Tensor
 from PIL import Image
 
 from erfnet_jobs.erfnet.cityscapes import find_images, is_cityscapes, list_split
-from erfnet_jobs.erfnet.heads import Segmenter
-from erfnet_jobs.erfnet.inference import folded_network, network_name, only_input, use_weights
+from erfnet_jobs.erfnet.inference import only_input
 from erfnet_jobs.erfnet.labels import colourize
 from erfnet_jobs.erfnet.overlay import Pixels, Seen, overlay, sheet, side_by_side
 from erfnet_jobs.erfnet.pictures import check_same_size, load_image, load_label
 from erfnet_jobs.erfnet.predictions import make_folder
 from erfnet_jobs.erfnet.prefetch import prefetch
 from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL
-from erfnet_jobs.erfnet.split_measure import enlarged
+from erfnet_jobs.erfnet.segmentation import Segmentation
 from erfnet_jobs.erfnet.thinning import Thinning
-from erfnet_jobs.erfnet.transforms import Images, prepare_image
+from erfnet_jobs.erfnet.transforms import Images
 from erfnet_jobs.errors import BadData, UsageError
 from erfnet_jobs.files import sha256_of, write_atomically
 from erfnet_jobs.plan import Plan
@@ -96,12 +94,7 @@ def infer(plan: Plan, write: Callable[[Report], None]) -> None:
     folder = make_folder(Path(spec.output) if spec.output else Path(plan.run_dir, "pictures"), "--output")
     logits = make_folder(Path(spec.logits), "--logits") if spec.logits else None
     checkpoint = only_input(plan)
-    name = network_name(checkpoint)
-    network = folded_network(name)
-    use_weights(network, name, checkpoint)
-    # Classes are chosen on the device, unless the logits are wanted here anyway.
-    model = Segmenter(network) if logits is None else network
-    model.set_train(False)
+    segmentation = Segmentation(checkpoint, spec.size, with_logits=logits is not None)
     gallery = _Gallery(folder, checkpoint.id, write)
     faults: list[BadData] = []
     thinning = Thinning(PROGRESS_INTERVAL)
@@ -112,11 +105,9 @@ def infer(plan: Plan, write: Callable[[Report], None]) -> None:
                 log.warning("skipped: %s", picture)
                 faults.append(picture)
             else:
-                output = model(Tensor(prepare_image(picture.image, spec.size)[None])).asnumpy()[0]
-                if logits is not None:
-                    gallery.add_logits(logits / f"{picture.name}.npy", output)
-                    output = output.argmax(0)
-                prediction = enlarged(output.astype(np.uint8), picture.image.shape[:2])
+                prediction, said = segmentation(picture.image)
+                if logits is not None and said is not None:
+                    gallery.add_logits(logits / f"{picture.name}.npy", said)
                 gallery.add(Seen(picture.name, picture.image, prediction, picture.truth))
             if thinning.is_due(always=number == len(pictures)):
                 write(Progress(fraction=number / len(pictures), step=number, steps=len(pictures)))

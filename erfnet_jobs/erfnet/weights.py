@@ -27,7 +27,8 @@ HEAD_PREFIX = "head."
 PUBLISHED_HEAD_PREFIX = "encoder.output_conv."
 # PyTorch counts batches since 0.4.1; older files do not have it, and nothing here needs it.
 COUNTER = "num_batches_tracked"
-_BATCH_NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+VARIANCE = "running_var"
+_BATCH_NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": VARIANCE}
 
 # The encoder trained on ImageNet lies in `features`, beside a classifier; the state dict of an encoder alone has no
 # prefix.
@@ -81,8 +82,8 @@ def fit(path: Path, arrays: Arrays, network: str, shapes: Shapes) -> Fitted:
     """The weights of `network` ('erfnet' or 'encoder') from the arrays of a file, by the file's names.
 
     `shapes` are those of the parameters of both networks. Raises BadCheckpoint, naming all that is missing, unknown, of
-    another shape, not float32 or not finite. What only the other network has (the decoder, or the encoder's head) may
-    be there and is left out; so is the head missing from an encoder, but not half of it.
+    another shape, not float32, not finite, or a negative variance. What only the other network has (the decoder, or the
+    encoder's head) may be there and is left out; so is the head missing from an encoder, but not half of it.
     """
     names = whole_names(arrays)
     found = {names[name]: array for name, array in arrays.items()}
@@ -134,6 +135,8 @@ def _faults(found: Arrays, needed: Shapes, known: set[str]) -> dict[str, list[st
             f"{name} is {found[name].dtype}" for name in fitting if found[name].dtype != np.float32
         ],
         "not finite": [name for name in single if not np.isfinite(found[name]).all()],
+        # BatchNorm takes its root, and a ReLU behind may make a number of what is none then.
+        "negative": [name for name in single if name.endswith(f".{VARIANCE}") and (found[name] < 0).any()],
     }
 
 
@@ -172,7 +175,7 @@ def _never_ran(found: Arrays, prefix: str) -> bool | None:
     """Whether BatchNorm's statistics are those of a new network; None where there are none."""
     ours = {name: array for name, array in found.items() if name.startswith(prefix)}
     means = [array for name, array in ours.items() if name.endswith(".running_mean")]
-    variances = [array for name, array in ours.items() if name.endswith(".running_var")]
+    variances = [array for name, array in ours.items() if name.endswith(f".{VARIANCE}")]
     if not means or not variances:
         return None
     return all((mean == 0).all() for mean in means) and all((variance == 1).all() for variance in variances)

@@ -15,7 +15,7 @@ from erfnet_jobs.erfnet import checkpoints, inference
 from erfnet_jobs.erfnet.checkpoints import Position
 from erfnet_jobs.erfnet.infer import distinct_names, infer
 from erfnet_jobs.erfnet.initialise import initialise
-from erfnet_jobs.errors import BadData, UsageError
+from erfnet_jobs.errors import BadCheckpoint, BadData, UsageError
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
 from erfnet_jobs.reports import ArtifactWritten, Progress
 from erfnet_jobs.specs import InferSpec
@@ -88,6 +88,36 @@ def test_logits_are_the_network_s(tmp_path, plan):
     infer(replace(plan, spec=replace(plan.spec, output=str(tmp_path / "without"))), reports.append)
     for path in (tmp_path / "without").iterdir():
         assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("logits", [True, False])
+def test_a_network_whose_output_is_no_number_draws_nothing(tmp_path, plan, logits):
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "images" / "a.png")
+    path = Path(plan.inputs[0].path)
+    network = make_tiny(ERFNET)
+    initialise(network, 1)
+    for parameter in network.get_parameters():
+        if parameter.name.endswith("gamma"):
+            parameter.set_data(Tensor(np.full(parameter.shape, 3e38, np.float32)))
+    checkpoints.save(path, network.get_parameters(), Position(ERFNET, 4, 1, 2, 1))
+    spec = replace(plan.spec, logits=str(tmp_path / "logits") if logits else None)
+
+    with pytest.raises(BadCheckpoint, match=r"ERFNet_stage4-1_2\.ckpt segments nothing.* not finite"):
+        infer(replace(plan, spec=spec), lambda report: None)
+
+    assert list((tmp_path / "out").iterdir()) == []
+    assert not logits or list((tmp_path / "logits").iterdir()) == []
+
+
+def test_a_negative_variance_is_refused_before_it_is_a_root(tmp_path, plan):
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "images" / "a.png")
+    network = make_tiny(ERFNET)
+    variance = next(one for one in network.get_parameters() if one.name.endswith("moving_variance"))
+    variance.set_data(Tensor(np.full(variance.shape, -1, np.float32)))
+    checkpoints.save(Path(plan.inputs[0].path), network.get_parameters(), Position(ERFNET, 4, 1, 2, 1))
+
+    with pytest.raises(BadCheckpoint, match=r"is ruined: the variance encoder.* is negative"):
+        infer(plan, lambda report: None)
 
 
 def test_a_folder_for_logits_that_cannot_be_made(tmp_path, plan):

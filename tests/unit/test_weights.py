@@ -131,6 +131,15 @@ def test_everything_that_does_not_fit_is_told_at_once():
     )
 
 
+def test_a_negative_variance_is_refused():
+    arrays = published()
+    arrays["encoder.initial_block.bn.running_var"] = np.array([1, -1e-4], np.float32)
+    refused(arrays, ERFNET, "1 negative", "negative: encoder.initial_block.bn.running_var")
+    arrays["encoder.initial_block.bn.running_var"] = np.array([1, 0], np.float32)
+    arrays["encoder.initial_block.bn.running_mean"] = np.array([1, -1], np.float32)
+    assert fit(FILE, arrays, ERFNET, SHAPES).weights.keys() == WHOLE
+
+
 def test_of_another_network_the_first_names_are_told():
     arrays = {f"layer.{number}": np.zeros(1, np.float32) for number in range(100)}
     refused(arrays, ERFNET, "100 unknown", "unknown: layer.0", f"unknown: and {100 - NAMED} more")
