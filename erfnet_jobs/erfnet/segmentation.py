@@ -4,7 +4,7 @@ import mindspore
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from erfnet_jobs.erfnet.inference import folded_network, network_name, use_weights
+from erfnet_jobs.erfnet.inference import folded_network, inference_network, network_name, use_weights
 from erfnet_jobs.erfnet.pictures import Pixels
 from erfnet_jobs.erfnet.split_measure import enlarged
 from erfnet_jobs.erfnet.transforms import Images, Size, prepare_image
@@ -27,13 +27,14 @@ class CheckedSegmenter(nn.Cell):
 class Segmentation:
     """Segments pictures at `size` (height, width) with a checkpoint; raises BadCheckpoint where it cannot be used.
 
-    Classes are chosen on the device, unless the logits are wanted here anyway (`with_logits`).
+    Classes are chosen on the device, unless the logits are wanted here (`with_logits`); these are to be compared with
+    other programs', so they are those of the layers as published, without folding.
     """
 
     def __init__(self, checkpoint: CheckpointFile, size: Size, *, with_logits: bool) -> None:
         self.path, self.size, self.with_logits = checkpoint.path, size, with_logits
         name = network_name(checkpoint)
-        network = folded_network(name)
+        network = inference_network(name) if with_logits else folded_network(name)
         use_weights(network, name, checkpoint)
         self.model = network if with_logits else CheckedSegmenter(network)
         self.model.set_train(False)

@@ -11,7 +11,7 @@ from mindspore import Tensor
 from PIL import Image
 
 from erfnet_jobs.choices import ERFNET
-from erfnet_jobs.erfnet import checkpoints, inference
+from erfnet_jobs.erfnet import checkpoints, inference, segmentation
 from erfnet_jobs.erfnet.checkpoints import Position
 from erfnet_jobs.erfnet.infer import distinct_names, infer
 from erfnet_jobs.erfnet.initialise import initialise
@@ -88,6 +88,24 @@ def test_logits_are_the_network_s(tmp_path, plan):
     infer(replace(plan, spec=replace(plan.spec, output=str(tmp_path / "without"))), reports.append)
     for path in (tmp_path / "without").iterdir():
         assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("logits", [True, False])
+def test_logits_come_from_the_layers_as_published(tmp_path, plan, monkeypatch, logits):
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "images" / "a.png")
+    made = []
+
+    def noted(make, kind):
+        return lambda name: made.append(kind) or make(name)
+
+    for kind in ("inference_network", "folded_network"):
+        monkeypatch.setattr(segmentation, kind, noted(getattr(segmentation, kind), kind))
+    infer(
+        replace(plan, spec=replace(plan.spec, logits=str(tmp_path / "logits") if logits else None)),
+        lambda report: None,
+    )
+
+    assert made == ["inference_network" if logits else "folded_network"]
 
 
 @pytest.mark.parametrize("logits", [True, False])
