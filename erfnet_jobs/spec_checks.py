@@ -15,6 +15,11 @@ def whole(value: object, low: int, high: int) -> bool:
     return type(value) is int and low <= value <= high
 
 
+def require_folder(name: str, value: object) -> None:
+    """Raise UsageError unless it names a folder, or is None: an empty name is a variable that was not set."""
+    require(value is None or (isinstance(value, str) and value != ""), name, value, "give a folder")
+
+
 def check_common(cards: int, size: tuple[int, int], batch_size: int) -> None:
     """Raise UsageError for cards, a size (height, width) or a batch that no job can have."""
     require(whole(cards, 1, MAX_CARDS), "cards", cards, f"give a number from 1 to {MAX_CARDS}")

@@ -19,7 +19,7 @@ from erfnet_jobs.choices import (
     SPLITS,
 )
 from erfnet_jobs.errors import UsageError
-from erfnet_jobs.spec_checks import check_common, require, whole
+from erfnet_jobs.spec_checks import check_common, require, require_folder, whole
 from erfnet_jobs.states import JobKind
 from erfnet_jobs.train_spec import TrainSpec
 
@@ -49,12 +49,7 @@ class EvalSpec:
     def __post_init__(self) -> None:
         check_common(self.cards, self.size, self.batch_size)
         require(self.protocol in PROTOCOLS, "protocol", self.protocol, f"give one of {', '.join(PROTOCOLS)}")
-        require(
-            self.save_predictions is None or (isinstance(self.save_predictions, str) and self.save_predictions != ""),
-            "save predictions",
-            self.save_predictions,
-            "give a folder",
-        )
+        require_folder("save predictions", self.save_predictions)
         require(whole(self.worst, 0, 1000), "worst", self.worst, "give a number from 0 to 1000 (images to draw)")
         require(bool(self.checkpoints), "checkpoint", self.checkpoints, "name at least one checkpoint")
         require(self.split in SPLITS, "split", self.split, f"give one of {', '.join(SPLITS)}")
@@ -119,6 +114,8 @@ class InferSpec:
         require(self.cards == 1, "cards", self.cards, "an inference job runs on one device")
         require(self.split in SPLITS, "split", self.split, f"give one of {', '.join(SPLITS)}")
         require(self.limit is None or whole(self.limit, 1, 2**31), "limit", self.limit, "give a whole number from 1")
+        require_folder("output", self.output)
+        require_folder("logits", self.logits)
 
 
 Spec = TrainSpec | EvalSpec | ExportSpec | InferSpec

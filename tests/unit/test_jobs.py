@@ -116,6 +116,8 @@ def test_what_a_training_cannot_be(values: dict[str, Any], named: str) -> None:
         (lambda: ExportSpec("1", cards=2), "runs on one device"),
         (lambda: InferSpec("1", "/images", limit=0), "limit is 0"),
         (lambda: InferSpec("1", "/images", split="all"), "split is 'all'"),
+        (lambda: InferSpec("1", "/images", output=""), "output is '': give a folder"),
+        (lambda: InferSpec("1", "/images", logits=""), "logits is '': give a folder"),
         (lambda: InferSpec("1", "/images", cards=2), "runs on one device"),
         (lambda: Request(ExportSpec("1"), max_attempts=0), "max attempts is 0"),
         (lambda: Request(ExportSpec("1"), priority=1001), "priority is 1001"),
