@@ -1,6 +1,7 @@
 """Reading one image or one label file, and refusing what is not one."""
 
 import io
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -27,6 +28,7 @@ _UNREADABLE: Final = (
     Image.DecompressionBombError,
 )
 _COLOUR_MODES: Final = frozenset({"RGB", "RGBA", "L", "P", "LA", "PA"})
+_OBJECT: Final = re.compile(r"\s*<[^<>]* object at 0x[0-9a-f]+>")
 # PNG (RFC 2083): 8 bytes of signature, then IHDR with length, type, width, height, bit depth, colour type.
 _IHDR: Final = struct.Struct(">8sI4sIIBB")
 
@@ -50,7 +52,7 @@ def decode_image(content: bytes, name: str) -> Pixels:
                 raise BadData(f"{name} has mode {picture.mode}: images are 8-bit RGB; convert it")
             return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
     except _UNREADABLE as error:
-        raise BadData(f"{name} is damaged or no picture ({error}): copy it again") from error
+        raise BadData(f"{name} is damaged or no picture ({_told(error)}): copy it again") from error
 
 
 def decode_label(content: bytes, name: str) -> Pixels:
@@ -88,7 +90,12 @@ def _one_channel(content: bytes, name: str) -> Pixels:
         with Image.open(io.BytesIO(content)) as picture:
             return np.asarray(picture)
     except _UNREADABLE as error:
-        raise BadData(f"{name} is damaged ({error}): copy it again") from error
+        raise BadData(f"{name} is damaged ({_told(error)}): copy it again") from error
+
+
+def _told(error: Exception) -> str:
+    """What Pillow says, without the address of what it read from in place of a name."""
+    return _OBJECT.sub("", str(error)) or type(error).__name__
 
 
 def encode_label(label: Pixels) -> bytes:

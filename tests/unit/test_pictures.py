@@ -90,6 +90,18 @@ def test_images_that_are_none_are_refused(tmp_path: Path) -> None:
             pictures.load_image(tmp_path / name)
 
 
+def test_a_broken_picture_is_told_in_words_alone() -> None:
+    for decode, content in (
+        (pictures.decode_image, b"not a picture"),
+        (pictures.decode_label, png(np.zeros((4, 4), np.uint8))[:40]),
+    ):
+        with pytest.raises(BadData, match=r"a_gtFine_labelIds\.png is damaged.* \(.+\): copy it again") as raised:
+            decode(content, LABEL)
+        assert "0x" not in str(raised.value)
+        assert "<" not in str(raised.value)
+        assert " )" not in str(raised.value)
+
+
 def test_sizes_that_differ_are_named() -> None:
     with pytest.raises(BadData, match="x: the image is 4x6 and its label 4x5"):
         pictures.check_same_size(np.zeros((4, 6, 3), np.uint8), np.zeros((4, 5), np.uint8), "x")
