@@ -97,8 +97,13 @@ def load_weights(checkpoint: Checkpoint, network: str, parameters: Iterable[Para
     """Set all `parameters` of `network` to the checkpoint's weights.
 
     Raises BadCheckpoint unless both have exactly the same names and shapes, all weights are finite, and no variance is
-    negative.
+    negative; for an encoder without a head it says what that is for.
     """
+    if _is_headless(checkpoint):
+        raise BadCheckpoint(
+            f"{checkpoint.path} holds an encoder without a head, which segments nothing: it is for the start of "
+            "stage 3, 'erfnet-jobs submit train --stages 3-4 --checkpoint' with it; name another"
+        )
     if checkpoint.network not in {None, network}:
         option = "add --encoder" if checkpoint.network == ENCODER else "leave --encoder out"
         raise BadCheckpoint(
@@ -106,6 +111,12 @@ def load_weights(checkpoint: Checkpoint, network: str, parameters: Iterable[Para
             f"(to evaluate this one, {option})"
         )
     _restore(checkpoint.path, checkpoint.weights, list(parameters))
+
+
+def _is_headless(checkpoint: Checkpoint) -> bool:
+    """Whether it is an encoder as ImageNet leaves it."""
+    names = checkpoint.weights.keys()
+    return checkpoint.network == ENCODER and bool(names) and all(name.startswith(ENCODER_PREFIX) for name in names)
 
 
 def load_adam(checkpoint: Checkpoint, parameters: Iterable[Parameter]) -> None:

@@ -112,6 +112,23 @@ def test_what_the_user_named_is_told_at_the_end(tmp_path, data):
     assert str(cut) in str(error)
 
 
+@pytest.mark.parametrize("kind", [ENCODER, ERFNET])
+def test_an_encoder_without_a_head_is_told_what_it_is_for(tmp_path, data, kind):
+    network = make_tiny(ENCODER)
+    initialise(network, 1)
+    parts = [parameter for parameter in network.get_parameters() if not parameter.name.startswith("head.")]
+    path = tmp_path / "imagenet.ckpt"
+    checkpoints.save(path, parts, Position(ENCODER, 0, 0, 0, 0))
+
+    reports, error = evaluated(tmp_path / "run", data, CheckpointFile(str(path)), network=kind)
+
+    assert reports == []
+    assert f"{path} holds an encoder without a head" in str(error)
+    assert "it is for the start of stage 3" in str(error)
+    assert "--encoder" not in str(error)
+    assert "missing" not in str(error)
+
+
 def test_weights_that_lead_to_no_loss(tmp_path, data):
     far_apart = np.where(np.arange(20) % 2, 3e38, -3e38)
     reports, error = evaluated(tmp_path / "run", data, CheckpointFile(saved(tmp_path / "a", far_apart)))

@@ -99,7 +99,7 @@ def test_an_encoder_without_a_head_starts_stage_3_and_nothing_else(shell: Shell,
     checkpoints.load_encoder(loaded, whole.get_parameters())
     found = values_of(whole)["encoder.layers.14.conv1x3_2.weight"]
     assert (found == REFERENCE.state_dict()["encoder.layers.14.conv1x3_2.weight"].numpy()).all()
-    with pytest.raises(BadCheckpoint, match=r"head\.bias is missing"):
+    with pytest.raises(BadCheckpoint, match=r"an encoder without a head.* start of stage 3"):
         checkpoints.load_weights(loaded, ENCODER, make_network(ENCODER).get_parameters())
 
 
