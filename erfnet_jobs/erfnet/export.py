@@ -24,7 +24,7 @@ from erfnet_jobs.erfnet.transforms import Images
 from erfnet_jobs.errors import ErfnetJobsError, UsageError
 from erfnet_jobs.files import sha256_of, sync_file, sync_folder
 from erfnet_jobs.plan import CheckpointFile, Plan
-from erfnet_jobs.reports import ArtifactWritten, Phase, Report
+from erfnet_jobs.reports import ArtifactWritten, Phase, Progress, Report
 from erfnet_jobs.specs import ExportSpec
 
 # The largest difference that counts as the same, as a share of the largest logit.
@@ -69,6 +69,8 @@ def export(plan: Plan, write: Callable[[Report], None]) -> None:
         else:
             size = path.stat().st_size
             write(ArtifactWritten(kind, path.name, sha256_of(path), size, checkpoint.id, found.difference))
+            written = done + 1 - len(faults)
+            write(Progress(written / len(spec.formats), written, len(spec.formats)))
     if faults:
         raise ErfnetJobsError("\n".join(map(str, faults)))
     write(Phase("export", len(spec.formats), len(spec.formats)))

@@ -17,7 +17,7 @@ from erfnet_jobs.erfnet.model import OUTPUTS, make_network
 from erfnet_jobs.errors import ErfnetJobsError, MissingDependency
 from erfnet_jobs.files import sha256_of
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
-from erfnet_jobs.reports import ArtifactWritten, Phase
+from erfnet_jobs.reports import ArtifactWritten, Phase, Progress
 from erfnet_jobs.specs import ExportSpec
 from erfnet_jobs.states import JobKind
 from tests.optional import optional
@@ -100,6 +100,10 @@ class Exported:
     def artifacts(self):
         return [report for report in self.reports if isinstance(report, ArtifactWritten)]
 
+    @property
+    def progress(self):
+        return [report for report in self.reports if isinstance(report, Progress)]
+
     def outputs(self, images):
         """What the network says, and each file by its format."""
         logits = self.network(Tensor(images)).asnumpy()
@@ -132,6 +136,7 @@ def test_the_whole_network_s_logits(tmp_path, network, names):
     assert wanted.shape == (batch, OUTPUTS, *(side // (8 if network == ENCODER else 1) for side in SIZE))
     for logits in found.values():
         assert np.abs(logits - wanted).max() <= 1e-5 * np.abs(wanted).max()
+    assert made.progress == [Progress(0.5, 1, 2), Progress(1.0, 2, 2)]
     assert made.reports[-1] == Phase("export", 2, 2)
 
 
@@ -185,7 +190,8 @@ def test_what_is_not_mended_is_not_kept(tmp_path, monkeypatch, network, said):
     assert f"{name}.onnx was not written: " in str(made.error)
     assert said in str(made.error)
     assert ".mindir" not in str(made.error)
-    # The other format is whole.
+    # The other format is whole, and the export is not.
+    assert made.progress == [Progress(0.5, 1, 2)]
     assert made.files == [f"{name}.mindir"]
     assert [report.format for report in made.artifacts] == ["mindir"]
 
