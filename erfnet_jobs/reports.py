@@ -130,7 +130,8 @@ class ArtifactWritten:
     """A file for the user: an exported model ('mindir', 'onnx'), a picture ('overlay'), a table ('metrics').
 
     Evaluations draw 'confusion', 'iou' and 'worst'. `path` is absolute or relative to the attempt's folder;
-    `difference` is how far an exported model is from the network, as a share of the largest logit.
+    `difference` is how far an exported model is from the network, as a share of the largest logit. An exported model
+    also tells the checkpoint as it was read: path, hash, size in bytes, and network.
     """
 
     kind: ClassVar[str] = "artifact"
@@ -140,6 +141,10 @@ class ArtifactWritten:
     size: int
     checkpoint_id: int | None = None
     difference: float | None = None
+    checkpoint_path: str | None = None
+    checkpoint_sha256: str | None = None
+    checkpoint_size: int | None = None
+    network: str | None = None
 
 
 @dataclass(frozen=True)

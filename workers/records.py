@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from erfnet_jobs.choices import FULL
 from erfnet_jobs.plan import Plan
 from erfnet_jobs.registry.events import now
+from erfnet_jobs.registry.given import record_given
 from erfnet_jobs.registry.tables import Artifact, Checkpoint, Evaluation, Job, LogTail, Metric
 from erfnet_jobs.registry.text import printable
 from erfnet_jobs.reports import (
@@ -223,6 +224,7 @@ class Records:
 
     def _artifact(self, session: Session, report: ArtifactWritten) -> None:
         checkpoint = session.get(Checkpoint, report.checkpoint_id) if report.checkpoint_id is not None else None
+        checkpoint = checkpoint or self._given(session, report)
         session.add(
             Artifact(
                 job_id=self._job,
@@ -236,6 +238,18 @@ class Records:
                 created_at=now(session),
             )
         )
+
+    def _given(self, session: Session, report: ArtifactWritten) -> Checkpoint | None:
+        """The checkpoint of an exported model that was named by path, as it was read."""
+        path, sha256, size, network = (
+            report.checkpoint_path,
+            report.checkpoint_sha256,
+            report.checkpoint_size,
+            report.network,
+        )
+        if path is None or sha256 is None or size is None or network is None:
+            return None
+        return record_given(session, self._path(path), network, sha256, size)
 
 
 def _insert_new(session: Session, table: type[Metric] | type[Checkpoint], rows: Sequence[Mapping[str, Any]]) -> None:

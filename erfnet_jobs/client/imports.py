@@ -3,6 +3,7 @@
 from erfnet_jobs.client.api import Client
 from erfnet_jobs.client.documents import Document, checkpoint_document
 from erfnet_jobs.errors import DiskFull, ErfnetJobsError, RegistryNotMigrated, RegistryUnreachable, UsageError
+from erfnet_jobs.registry import given
 from erfnet_jobs.registry.imports import ImportedFile, known_at, record_import
 
 WITHOUT = "or write the checkpoint alone with --no-register"
@@ -21,7 +22,7 @@ def check_unknown(client: Client, path: str) -> None:
     """Raise UsageError where a registry that can be read knows a checkpoint at `path`: its row would be false."""
     try:
         with client.registry.read() as session:
-            known = [row.id for row in known_at(session, path)]
+            known = [row.id for row in known_at(session, path) if row.origin != given.ORIGIN]
     except ErfnetJobsError:
         # --no-register is for where there is none.
         return

@@ -3,7 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from erfnet_jobs.erfnet.mindir_file import open_mindir, write_mindir
 from erfnet_jobs.erfnet.onnx_file import check_packages, open_onnx, write_onnx
 from erfnet_jobs.erfnet.stages import FILE_PREFIXES
 from erfnet_jobs.erfnet.transforms import Images
-from erfnet_jobs.errors import ErfnetJobsError, UsageError
+from erfnet_jobs.errors import BadCheckpoint, ErfnetJobsError, UsageError
 from erfnet_jobs.files import sha256_of, sync_file, sync_folder
 from erfnet_jobs.plan import CheckpointFile, Plan
 from erfnet_jobs.reports import ArtifactWritten, Phase, Progress, Report
@@ -41,6 +41,15 @@ class _Format:
     open: Callable[[Path], Run]
 
 
+@dataclass(frozen=True)
+class _Origin:
+    """The checkpoint that is exported, its hash known, the network that it is of, and its size in bytes."""
+
+    checkpoint: CheckpointFile
+    network: str
+    size: int
+
+
 def export(plan: Plan, write: Callable[[Report], None]) -> None:
     """Write the plan's checkpoint in each format of the spec.
 
@@ -52,28 +61,54 @@ def export(plan: Plan, write: Callable[[Report], None]) -> None:
         raise UsageError(f"an export needs an export spec, not one of {spec.kind}")
     if ONNX in spec.formats:
         check_packages()
-    checkpoint = only_input(plan)
-    name = network_name(checkpoint)
-    network = inference_network(name)
-    use_weights(network, name, checkpoint)
-    formats = _formats(spec, properties(spec, name, checkpoint))
+    origin = _origin_of(only_input(plan))
+    network = inference_network(origin.network)
+    use_weights(network, origin.network, origin.checkpoint)
+    formats = _formats(spec, properties(spec, origin.network, origin.checkpoint))
     faults: list[ErfnetJobsError] = []
     for done, kind in enumerate(spec.formats):
         write(Phase(f"export {kind}", done, len(spec.formats)))
-        path = Path(plan.run_dir, f"{FILE_PREFIXES[name]}.{kind}")
+        path = Path(plan.run_dir, f"{FILE_PREFIXES[origin.network]}.{kind}")
         try:
             found = export_proved(network, spec, formats[kind], path)
         except ErfnetJobsError as fault:
             log.error("%s", fault)  # noqa: TRY400
             faults.append(fault)
         else:
-            size = path.stat().st_size
-            write(ArtifactWritten(kind, path.name, sha256_of(path), size, checkpoint.id, found.difference))
+            write(_artifact(kind, path, found, origin))
             written = done + 1 - len(faults)
             write(Progress(written / len(spec.formats), written, len(spec.formats)))
     if faults:
         raise ErfnetJobsError("\n".join(map(str, faults)))
     write(Phase("export", len(spec.formats), len(spec.formats)))
+
+
+def _origin_of(checkpoint: CheckpointFile) -> _Origin:
+    """The checkpoint as it is now; raises BadCheckpoint.
+
+    One that was named by path may be replaced while the export goes on. It has another hash then, and is not read.
+    """
+    path = Path(checkpoint.path)
+    try:
+        hashed = replace(checkpoint, sha256=checkpoint.sha256 or sha256_of(path))
+        return _Origin(hashed, network_name(checkpoint), path.stat().st_size)
+    except OSError as error:
+        raise BadCheckpoint(f"{path} cannot be read ({error.strerror}): name another checkpoint") from error
+
+
+def _artifact(kind: str, path: Path, found: Agreement, origin: _Origin) -> ArtifactWritten:
+    return ArtifactWritten(
+        kind,
+        path.name,
+        sha256_of(path),
+        path.stat().st_size,
+        origin.checkpoint.id,
+        found.difference,
+        checkpoint_path=origin.checkpoint.path,
+        checkpoint_sha256=origin.checkpoint.sha256,
+        checkpoint_size=origin.size,
+        network=origin.network,
+    )
 
 
 def export_proved(network: nn.Cell, spec: ExportSpec, kind: _Format, path: Path) -> Agreement:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from erfnet_jobs.errors import NotFound
 from erfnet_jobs.plan import CheckpointFile
+from erfnet_jobs.registry import given
 from erfnet_jobs.registry.evaluations import best
 from erfnet_jobs.registry.jobs import MAX_ID, get_job
 from erfnet_jobs.registry.tables import Checkpoint
@@ -100,7 +101,8 @@ def _by_id(session: Session, checkpoint_id: int) -> CheckpointFile:
 def _by_path(session: Session, path: str) -> CheckpointFile:
     spelled = {path, printable(os.path.realpath(path))}
     known = select(Checkpoint).where(Checkpoint.path.in_(spelled), Checkpoint.removed_at.is_(None))
-    row = session.scalars(known.order_by(Checkpoint.id.desc()).limit(1)).one_or_none()
+    ours = known.where(Checkpoint.origin != given.ORIGIN)
+    row = session.scalars(ours.order_by(Checkpoint.id.desc()).limit(1)).one_or_none()
     return checkpoint_file(row) if row else CheckpointFile(path)
 
 

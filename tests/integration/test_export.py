@@ -1,6 +1,7 @@
 """Exports with real MindSpore, onnx and ONNX Runtime: the whole network, and small ones that are spoilt on the way."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import mindspore
@@ -14,7 +15,7 @@ from erfnet_jobs.erfnet.blocks import Downsampler, FactorizedResidual, Upsampler
 from erfnet_jobs.erfnet.checkpoints import Position
 from erfnet_jobs.erfnet.initialise import initialise
 from erfnet_jobs.erfnet.model import OUTPUTS, make_network
-from erfnet_jobs.errors import ErfnetJobsError, MissingDependency
+from erfnet_jobs.errors import BadCheckpoint, ErfnetJobsError, MissingDependency
 from erfnet_jobs.files import sha256_of
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
 from erfnet_jobs.reports import ArtifactWritten, Phase, Progress
@@ -78,7 +79,7 @@ class Exported:
         self.network.set_train(False)
         path = folder / f"{network}_stage{stage}-1_2.ckpt"
         written = checkpoints.save(path, self.network.get_parameters(), Position(network, stage, 1, 2, 1))
-        self.sha256 = written.sha256
+        self.sha256, self.checkpoint = written.sha256, str(path)
         self.spec = ExportSpec("7", **{"size": SIZE, **values})
         given = CheckpointFile(str(path), network, None, 7)
         run = (str(self.folder), str(self.folder), (RankPlace(0, "here", 0, 0),))
@@ -130,6 +131,8 @@ def test_the_whole_network_s_logits(tmp_path, network, names):
     for artifact in made.artifacts:
         path = made.folder / artifact.path
         assert (artifact.sha256, artifact.size, artifact.checkpoint_id) == (sha256_of(path), path.stat().st_size, 7)
+        assert (artifact.checkpoint_path, artifact.checkpoint_sha256) == (made.checkpoint, made.sha256)
+        assert (artifact.checkpoint_size, artifact.network) == (Path(made.checkpoint).stat().st_size, network)
         assert 0 <= artifact.difference <= export.TOLERANCE
         assert path.stat().st_mode & 0o777 == 0o644
     wanted, found = made.outputs(noise(batch))
@@ -280,3 +283,10 @@ def test_what_mindspore_does_not_take_back(tmp_path, monkeypatch, call):
 
     assert f"Encoder.mindir was not written: MindSpore does not {call} what it wrote (" in str(made.error)
     assert made.files == ["Encoder.onnx"]
+
+
+def test_a_checkpoint_that_is_gone(tmp_path):
+    given = CheckpointFile(str(tmp_path / "gone.ckpt"), ENCODER)
+    plan = Plan(JobKind.EXPORT, ExportSpec("1"), str(tmp_path), str(tmp_path), (RankPlace(0, "here", 0, 0),))
+    with pytest.raises(BadCheckpoint, match=r"gone\.ckpt cannot be read \(No such file"):
+        export.export(replace(plan, inputs=(given,)), print)

@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import select
 
 from erfnet_jobs.client.documents import evaluation_document
+from erfnet_jobs.errors import NotFound
 from erfnet_jobs.jobs import Part, Request
-from erfnet_jobs.plan import Plan, RankPlace
+from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
 from erfnet_jobs.registry.attempts import assign, claim
+from erfnet_jobs.registry.checkpoints import get_checkpoint, resolve_checkpoints
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.jobs import get_job, submit_job
 from erfnet_jobs.registry.tables import Artifact, Checkpoint, Evaluation, LogTail, Metric
@@ -123,6 +125,37 @@ def test_each_report_becomes_its_row_once(setting: Setting, registry: Registry) 
     setting.store()
     with registry.read() as session:
         assert session.scalars(select(Checkpoint.removed_at)).one() is not None
+
+
+def test_an_exported_model_leads_back_to_a_checkpoint_that_was_named_by_path(
+    setting: Setting, registry: Registry
+) -> None:
+    def model(kind: str, checkpoint: int | None, sha256: str) -> ArtifactWritten:
+        return ArtifactWritten(kind, kind, HASH, 3, checkpoint, 2e-7, "/w/mine.ckpt", sha256, 9, "erfnet")
+
+    def exported() -> dict[str, int | None]:
+        setting.store()
+        with registry.read() as session:
+            return {row.format: row.checkpoint_id for row in session.scalars(select(Artifact))}
+
+    setting.write(model("mindir", None, HASH), model("onnx", None, HASH), ArtifactWritten("overlay", "p", HASH, 1))
+    first = exported()
+    with registry.read() as session:
+        row = get_checkpoint(session, first["mindir"] or 0)
+        assert (row.path, row.sha256, row.size, row.network) == ("/w/mine.ckpt", HASH, 9, "erfnet")
+        assert (row.origin, row.job_id, row.removed_at) == ("path", None, None)
+        # The file is its owner's, who may replace it: by its path it is whatever lies there.
+        assert resolve_checkpoints(session, "/w/mine.ckpt") == [CheckpointFile("/w/mine.ckpt")]
+    assert first == {"mindir": row.id, "onnx": row.id, "overlay": None}
+
+    setting.write(model("argmax", None, "1" * 64), model("again", row.id, HASH))
+    then = exported()
+    assert then["again"] == row.id
+    assert then["argmax"] not in {None, row.id}
+    with registry.read() as session:
+        with pytest.raises(NotFound, match="it was replaced"):
+            resolve_checkpoints(session, str(row.id))
+        assert get_checkpoint(session, then["argmax"] or 0).removed_at is None
 
 
 def test_a_transaction_that_fails_is_read_again(setting: Setting, registry: Registry) -> None:
