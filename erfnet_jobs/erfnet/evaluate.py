@@ -18,7 +18,7 @@ from erfnet_jobs.erfnet.evaluation_pictures import Result, draw
 from erfnet_jobs.erfnet.exact_sums import sum_over_ranks
 from erfnet_jobs.erfnet.inference import engine_name, folded_network, use_weights
 from erfnet_jobs.erfnet.metrics_files import file_names, write_metrics
-from erfnet_jobs.erfnet.predictions import make_folder, save_prediction
+from erfnet_jobs.erfnet.predictions import check_folder, check_names, make_folder, save_prediction
 from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL
 from erfnet_jobs.erfnet.samples import Source
 from erfnet_jobs.erfnet.split_measure import Keep, Measured, SplitMeasure
@@ -56,6 +56,7 @@ class Evaluation:
         self.folders = _prediction_folders(spec, self.names)
         self.write(Phase("read data"))
         self.source = open_source(Path(spec.data), spec.split, Path(plan.data_dir))
+        _check_predictions(self.folders, self.source.names, rank)
         self.network = folded_network(spec.network)
         self.split = SplitMeasure(
             self.source,
@@ -108,7 +109,7 @@ class Evaluation:
         return measured
 
     def _keeper(self, number: int) -> Keep | None:
-        return partial(save_prediction, self.folders[number]) if self.folders else None
+        return partial(save_prediction, make_folder(self.folders[number])) if self.folders else None
 
     def _use(self, checkpoint: CheckpointFile) -> None:
         """Give all ranks the weights that rank 0 reads; one that went on alone would add to another's sums."""
@@ -124,11 +125,22 @@ class Evaluation:
 
 
 def _prediction_folders(spec: EvalSpec, names: Sequence[str]) -> list[Path]:
-    """Where each checkpoint's predictions go, made; none where they are not wanted. Raises UsageError."""
+    """Where each checkpoint's predictions go; none where they are not wanted. Their root is made. Raises UsageError.
+
+    A folder in it is made when its checkpoint is measured: those that are left out leave none.
+    """
     if spec.save_predictions is None:
         return []
-    root = Path(spec.save_predictions)
-    return [make_folder(root if len(names) == 1 else root / name) for name in names]
+    root = make_folder(Path(spec.save_predictions))
+    return [root if len(names) == 1 else root / name for name in names]
+
+
+def _check_predictions(folders: Sequence[Path], names: Sequence[str], rank: RankEnvironment) -> None:
+    """Before anything is measured; raises BadData and UsageError."""
+    if folders:
+        check_names(names)
+    for folder in folders:
+        check_folder(folder, names, names[rank.rank :: rank.world_size])
 
 
 def _check_measured(inputs: Sequence[CheckpointFile], faults: Sequence[tuple[CheckpointFile, BadCheckpoint]]) -> None:

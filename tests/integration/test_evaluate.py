@@ -16,7 +16,7 @@ from erfnet_jobs.erfnet.evaluate import evaluate
 from erfnet_jobs.erfnet.evaluation_pictures import Result, worth_drawing
 from erfnet_jobs.erfnet.initialise import initialise
 from erfnet_jobs.erfnet.scenes import Scenes, make_scenes
-from erfnet_jobs.errors import BadCheckpoint, UsageError
+from erfnet_jobs.errors import BadCheckpoint, BadData, UsageError
 from erfnet_jobs.launch.gang import Gang
 from erfnet_jobs.launch.program import RankProgram
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace, write_plan
@@ -193,7 +193,7 @@ def test_two_ranks_are_one_evaluation(tmp_path, streets):
     quiet = {type(report).__name__ for report in rank_reports(plan, 1)}
     assert quiet == {"Hello", "Done"}
     assert rank_reports(plan, 0)[-1] == Done()
-    assert [len(list(folder.glob("*_pred_labelIds.png"))) for folder in sorted(out.iterdir())] == [5, 5, 0]
+    assert [len(list(folder.glob("*_pred_labelIds.png"))) for folder in sorted(out.iterdir())] == [5, 5]
     drawn = [artifact.format for artifact in of(ArtifactWritten, rank_reports(plan, 0))]
     assert drawn == ["metrics"] * 2 + ["confusion", "iou", "worst", "worst"] * 2
 
@@ -233,6 +233,39 @@ def test_names_of_other_datasets(tmp_path, streets):
     evaluated(tmp_path / "run", scenes, checkpoint, save_predictions=str(out))
 
     assert len(list(out.glob("*_pred_labelIds.png"))) == 2
+
+
+def test_pictures_that_are_there_already(tmp_path, data, caplog):
+    checkpoint, out = CheckpointFile(saved(tmp_path / "a")), tmp_path / "out"
+    (out / "older").mkdir(parents=True)
+    stray = out / "older" / "stray.PNG"
+    stray.touch()
+
+    with pytest.raises(UsageError, match=r"does not write \(older/stray\.PNG\).* give an empty --save-predictions"):
+        reported(tmp_path / "refused", data, checkpoint, save_predictions=str(out))
+    assert list(out.rglob("*_pred_labelIds.png")) == []
+
+    stray.rename(stray.with_name("notes.txt"))
+    evaluated(tmp_path / "one", data, checkpoint, save_predictions=str(out), worst=0)
+    assert "are replaced" not in caplog.text
+    reports, _ = evaluated(tmp_path / "two", data, checkpoint, save_predictions=str(out), worst=0)
+    assert len(reports) == 1
+    assert f"2 predictions in {out} are there already and are replaced" in caplog.text
+    with pytest.raises(UsageError, match=r"_pred_labelIds\.png and 1 more\)"):
+        reported(tmp_path / "other", data, checkpoint, save_predictions=str(out), split="train")
+
+
+def test_names_that_would_be_one_file_are_refused_before_measuring(tmp_path, data):
+    scenes, out = tmp_path / "scenes", tmp_path / "out"
+    make_scenes(scenes, Scenes(train=1, val=2, size=SIZE, seed=1), workers=1)
+    for kind in ("leftImg8bit", "gtFine_labelIds"):
+        found = sorted(scenes.rglob(f"val/*/*_{kind}.png"))
+        for name, path in zip(("a b", "a_b"), found, strict=True):
+            path.rename(path.with_name(f"{name}_{kind}.png"))
+
+    with pytest.raises(BadData, match=r"the predictions of 'a b' and 'a_b' would both be called a_b_pred_labelIds"):
+        reported(tmp_path / "run", scenes, CheckpointFile(saved(tmp_path / "a")), save_predictions=str(out))
+    assert list(out.iterdir()) == []
 
 
 def test_a_folder_for_predictions_that_cannot_be_made(tmp_path, streets):
