@@ -38,4 +38,7 @@ REFERENCE_SIZE = (512, 1024)
 REFERENCE_LR = 5e-4
 
 MAX_CARDS = 4096
+# An exported model is run on a whole batch beside the network, and an image of 512x1024 takes 0.4 GB for that (measured
+# from 1 to 3 images, MINDIR and ONNX on a CPU): these are 32 of them.
+MAX_EXPORT_PIXELS = 2**24
 DOWNSAMPLING = 8

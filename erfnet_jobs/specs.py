@@ -12,6 +12,7 @@ from erfnet_jobs.choices import (
     HALF,
     HEADS,
     LOGITS,
+    MAX_EXPORT_PIXELS,
     MINDIR,
     NETWORKS,
     PROTOCOLS,
@@ -65,7 +66,8 @@ class EvalSpec:
 class ExportSpec:
     """Write a checkpoint's network as files for inference, for input `batch` x 3 x height x width.
 
-    `formats` are the kinds of file; `head` says what comes out: 'logits', or with 'argmax' the train ids.
+    `formats` are the kinds of file; `head` says what comes out: 'logits', or with 'argmax' the train ids. A batch has
+    at most MAX_EXPORT_PIXELS pixels.
     """
 
     kind: ClassVar[JobKind] = JobKind.EXPORT
@@ -79,6 +81,7 @@ class ExportSpec:
     def __post_init__(self) -> None:
         check_common(self.cards, self.size, 1)
         require(whole(self.batch, 1, 1024), "batch", self.batch, "give a number from 1 to 1024 (images at a time)")
+        self._check_pixels()
         require(self.head in HEADS, "head", self.head, f"give one of {', '.join(HEADS)}")
         require(self.cards == 1, "cards", self.cards, "an export runs on one device")
         require(
@@ -88,6 +91,19 @@ class ExportSpec:
             f"give {', '.join(EXPORT_FORMATS)}, or several with commas between them",
         )
         require(len(set(self.formats)) == len(self.formats), "format", ",".join(self.formats), "give each format once")
+
+    def _check_pixels(self) -> None:
+        """Raise UsageError where the proof of the file would take more memory than hosts have."""
+        height, width = self.size
+        most = MAX_EXPORT_PIXELS // (height * width)
+        why = "the file is run to prove it, and each image of 512x1024 takes 0.4 GB for that"
+        require(
+            most > 0,
+            "size",
+            f"{height}x{width}",
+            f"give one of at most {MAX_EXPORT_PIXELS:,} pixels, such as 4096x4096; {why}",
+        )
+        require(self.batch <= most, "batch", self.batch, f"at {height}x{width} give at most {most}; {why}")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from erfnet_jobs.choices import EXPORT_FORMATS, HEADS, NETWORKS, PROTOCOLS, SPLITS
+from erfnet_jobs.choices import EXPORT_FORMATS, HEADS, MAX_EXPORT_PIXELS, NETWORKS, PROTOCOLS, SPLITS
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
 from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
 from erfnet_jobs.train_spec import TrainSpec
@@ -44,14 +44,20 @@ EVAL_SPECS = st.builds(
     save_predictions=st.none() | WORDS,
     worst=st.integers(0, 1000),
 )
-EXPORT_SPECS = st.builds(
-    ExportSpec,
-    checkpoint=WORDS,
-    formats=st.lists(st.sampled_from(EXPORT_FORMATS), min_size=1, unique=True).map(tuple),
-    size=SIZES,
-    batch=st.integers(1, 1024),
-    head=st.sampled_from(HEADS),
-)
+
+
+@st.composite
+def export_specs(draw: st.DrawFn) -> ExportSpec:
+    height, width = size = draw(SIZES.filter(lambda size: size[0] * size[1] <= MAX_EXPORT_PIXELS))
+    return ExportSpec(
+        checkpoint=draw(WORDS),
+        formats=tuple(draw(st.lists(st.sampled_from(EXPORT_FORMATS), min_size=1, unique=True))),
+        size=size,
+        batch=draw(st.integers(1, min(1024, MAX_EXPORT_PIXELS // (height * width)))),
+        head=draw(st.sampled_from(HEADS)),
+    )
+
+
 INFER_SPECS = st.builds(
     InferSpec,
     checkpoint=WORDS,
@@ -62,7 +68,7 @@ INFER_SPECS = st.builds(
     output=st.none() | WORDS,
     logits=st.none() | WORDS,
 )
-SPECS: st.SearchStrategy[Spec] = st.one_of(train_specs(), EVAL_SPECS, EXPORT_SPECS, INFER_SPECS)
+SPECS: st.SearchStrategy[Spec] = st.one_of(train_specs(), EVAL_SPECS, export_specs(), INFER_SPECS)
 
 IDS = st.none() | st.integers(1, 2**53)
 CHECKPOINTS = st.builds(

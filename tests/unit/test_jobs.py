@@ -112,6 +112,9 @@ def test_what_a_training_cannot_be(values: dict[str, Any], named: str) -> None:
         (lambda: ExportSpec("1", formats=("onnx", "onnx")), "each format once"),
         (lambda: ExportSpec("1", head="softmax"), "head is 'softmax': give one of logits, argmax"),
         (lambda: ExportSpec("1", batch=0), "batch is 0"),
+        (lambda: ExportSpec("1", batch=1024), "batch is 1024: at 512x1024 give at most 32"),
+        (lambda: ExportSpec("1", batch=33), "batch is 33: at 512x1024 give at most 32"),
+        (lambda: ExportSpec("1", size=(8192, 4096)), "size is '8192x4096': give one of at most 16,777,216 pixels"),
         (lambda: ExportSpec("1", batch=True), "batch is True"),
         (lambda: ExportSpec("1", cards=2), "runs on one device"),
         (lambda: InferSpec("1", "/images", limit=0), "limit is 0"),
@@ -163,3 +166,9 @@ def test_choices_that_there_are_not(values: dict[str, object], said: str) -> Non
 
 def test_any_stage_may_start_from_scratch() -> None:
     assert TrainSpec("/data", stages=(3, 4), from_scratch=True).checkpoint is None
+
+
+def test_the_largest_export() -> None:
+    assert ExportSpec("1", batch=32).batch == 32
+    assert ExportSpec("1", batch=1, size=(4096, 4096)).batch == 1
+    assert ExportSpec("1", batch=1024, size=(128, 128)).batch == 1024
