@@ -136,7 +136,9 @@ def _faults(found: Arrays, needed: Shapes, known: set[str]) -> dict[str, list[st
         ],
         "not finite": [name for name in single if not np.isfinite(found[name]).all()],
         # BatchNorm takes its root, and a ReLU behind may make a number of what is none then.
-        "negative": [name for name in single if name.endswith(f".{VARIANCE}") and (found[name] < 0).any()],
+        "negative": [
+            f"{name}, a variance" for name in single if name.endswith(f".{VARIANCE}") and (found[name] < 0).any()
+        ],
     }
 
 

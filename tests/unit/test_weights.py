@@ -134,7 +134,7 @@ def test_everything_that_does_not_fit_is_told_at_once():
 def test_a_negative_variance_is_refused():
     arrays = published()
     arrays["encoder.initial_block.bn.running_var"] = np.array([1, -1e-4], np.float32)
-    refused(arrays, ERFNET, "1 negative", "negative: encoder.initial_block.bn.running_var")
+    refused(arrays, ERFNET, "1 negative", "negative: encoder.initial_block.bn.running_var, a variance")
     arrays["encoder.initial_block.bn.running_var"] = np.array([1, 0], np.float32)
     arrays["encoder.initial_block.bn.running_mean"] = np.array([1, -1], np.float32)
     assert fit(FILE, arrays, ERFNET, SHAPES).weights.keys() == WHOLE
