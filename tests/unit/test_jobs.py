@@ -14,6 +14,7 @@ from erfnet_jobs.specs import (
     ExportSpec,
     InferSpec,
     Spec,
+    known_spec,
     spec_from_dict,
     spec_from_json,
     spec_to_dict,
@@ -161,3 +162,8 @@ def test_choices_that_there_are_not(values: dict[str, object], said: str) -> Non
 
 def test_any_stage_may_start_from_scratch() -> None:
     assert TrainSpec("/data", stages=(3, 4), from_scratch=True).checkpoint is None
+
+
+def test_a_spec_that_this_program_does_not_know() -> None:
+    assert known_spec(spec_to_json(TrainSpec("/data"))) == TrainSpec("/data")
+    assert known_spec('{"kind": "train", "data": "/data", "of_tomorrow": 1}') is None
