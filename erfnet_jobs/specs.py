@@ -164,12 +164,12 @@ def spec_from_dict(document: Mapping[str, Any]) -> Spec:
     spec_type = SPEC_TYPES[JobKind(kind)]
     known = {entry.name for entry in fields(spec_type)}
     if unknown := sorted(set(values) - known):
-        raise UsageError(f"a {kind} job has no {', '.join(unknown)}: it has {', '.join(sorted(known))}")
+        raise UsageError(f"a job of kind {kind} has no {', '.join(unknown)}: it has {', '.join(sorted(known))}")
     try:
         return spec_type(**{name: _tuples(value) for name, value in values.items()})
     except TypeError as error:
         hints = ", ".join(sorted(get_type_hints(spec_type)))
-        raise UsageError(f"a {kind} job cannot be read ({error}): it needs {hints}") from error
+        raise UsageError(f"a job of kind {kind} cannot be read ({error}): it needs {hints}") from error
 
 
 def spec_from_json(text: str) -> Spec:
@@ -181,3 +181,11 @@ def spec_from_json(text: str) -> Spec:
     if not isinstance(document, dict):
         raise UsageError(f"a job spec is {document!r}: give a JSON object")
     return spec_from_dict(document)
+
+
+def known_spec(text: str) -> Spec | None:
+    """The spec of JSON in a registry; None where another version of the program wrote what this one does not know."""
+    try:
+        return spec_from_json(text)
+    except UsageError:
+        return None

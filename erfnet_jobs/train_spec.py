@@ -62,7 +62,12 @@ class TrainSpec:
             self.epochs,
             "give four whole numbers from 1, one for each stage, such as 65,85,65,85",
         )
-        require(self.lr is None or 0 < self.lr <= 1, "lr", self.lr, "give a number above 0 and up to 1")
+        require(
+            self.lr is None or (type(self.lr) in {int, float} and 0 < self.lr <= 1),
+            "lr",
+            self.lr,
+            "give a number above 0 and up to 1",
+        )
         require(whole(self.seed, 0, 2**31 - 1), "seed", self.seed, "give a whole number from 0 to 2147483647")
         require(whole(self.keep, 1, 2**31), "keep", self.keep, "keep at least one checkpoint")
         require(bool(self.data), "data", self.data, "give a dataset folder or a MindRecord")
@@ -83,6 +88,12 @@ class TrainSpec:
             "augment",
             self.augment,
             f"give some of {', '.join(AUGMENTATIONS)}, each once, or none",
+        )
+        require(
+            self.first_lr <= 1,
+            "learning rate on all cards",
+            self.first_lr,
+            "give a lower --lr or another --scale-lr, so that it is at most 1",
         )
         self._check_start()
 

@@ -14,10 +14,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from erfnet_jobs.choices import FULL
 from erfnet_jobs.plan import Plan
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.given import record_given
+from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.tables import Artifact, Checkpoint, Evaluation, Job, LogTail, Metric
 from erfnet_jobs.registry.text import printable
 from erfnet_jobs.reports import (
@@ -31,11 +31,11 @@ from erfnet_jobs.reports import (
     Report,
 )
 from erfnet_jobs.reports import Metric as MetricReport
+from erfnet_jobs.specs import known_spec
+from workers.own_figure import is_own_figure
 from workers.rank_files import log_end, read_block
 
 log = logging.getLogger(__name__)
-
-VAL = "val"
 
 
 @dataclass(frozen=True)
@@ -209,10 +209,10 @@ class Records:
         )
         session.flush()
         self._best_so_far(session, self._job, report.mean_iou)
-        # A training's figure is by protocol half: what was measured at the labels' own size is not the same figure.
-        at_half = not report.protocol.endswith(FULL)
-        if checkpoint is not None and checkpoint.job_id is not None and report.split == VAL and at_half:
-            self._best_so_far(session, checkpoint.job_id, report.mean_iou)
+        if checkpoint is not None and checkpoint.job_id is not None:
+            training = known_spec(get_job(session, checkpoint.job_id).spec)
+            if is_own_figure(training, self._plan.spec, report):
+                self._best_so_far(session, checkpoint.job_id, report.mean_iou)
 
     def _best_so_far(self, session: Session, job: int, mean_iou: float) -> None:
         session.execute(

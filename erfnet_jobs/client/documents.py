@@ -23,7 +23,7 @@ from erfnet_jobs.registry.tables import (
     LogTail,
     Placement,
 )
-from erfnet_jobs.specs import Spec, spec_from_json
+from erfnet_jobs.specs import Spec, known_spec
 from erfnet_jobs.train_spec import TrainSpec
 
 Document = dict[str, Any]
@@ -192,8 +192,8 @@ def tail_document(tail: LogTail) -> Document:
     }
 
 
-def training_document(spec: Spec, steps: int | None = None, lr: float | None = None) -> Document | None:
-    """How a training steps: batch over all cards, and learning rates; None for other kinds of job.
+def training_document(spec: Spec | None, steps: int | None = None, lr: float | None = None) -> Document | None:
+    """How a training steps: batch over all cards, and learning rates; None for other kinds of job, and unknown specs.
 
     `steps` of an epoch and `lr` are those that it has now, where it runs.
     """
@@ -216,7 +216,7 @@ def details_document(details: JobDetails) -> Document:
     failure = details.first_failure
     return {
         **job_document(details.job),
-        "training": training_document(spec_from_json(details.job.spec), details.job.steps, details.job.lr),
+        "training": training_document(known_spec(details.job.spec), details.job.steps, details.job.lr),
         "needs": list(details.needs),
         "needed_by": list(details.needed_by),
         "attempts": [attempt_document(attempt, details.placements) for attempt in details.attempts],

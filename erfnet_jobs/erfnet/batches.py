@@ -14,7 +14,7 @@ from erfnet_jobs.erfnet.prefetch import prefetch
 from erfnet_jobs.erfnet.samples import Sample
 from erfnet_jobs.erfnet.schedule import Draw, draws_of_rank, epoch_order
 from erfnet_jobs.erfnet.stages import StageRun
-from erfnet_jobs.erfnet.transforms import Labels, Size, prepare_label, prepare_pixels
+from erfnet_jobs.erfnet.transforms import Size, prepare_label, prepare_pixels
 
 # Eight load more than a device takes (README, Performance); more only hold more memory.
 MAX_THREADS: Final = 8
@@ -22,13 +22,13 @@ MAX_THREADS: Final = 8
 
 @dataclass(frozen=True)
 class Batch:
-    """uint8 images N x 3 x H x W and int32 train ids N x h x w.
+    """uint8 images N x 3 x H x W and uint8 train ids N x h x w.
 
-    Images are scaled to [0, 1] on the device: a batch takes a quarter of the memory, and of the way there.
+    The device makes of them what it computes with: a batch takes a quarter of the memory, and of the way there.
     """
 
     images: NDArray[np.uint8]
-    labels: Labels
+    labels: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _slots(plan: BatchPlan, run: StageRun) -> Iterator[_Slot]:
 def _empty_batch(plan: BatchPlan) -> Batch:
     height, width = plan.size
     images = np.empty((plan.batch_size, 3, height, width), np.uint8)
-    return Batch(images, np.empty((plan.batch_size, height // plan.scale, width // plan.scale), np.int32))
+    return Batch(images, np.empty((plan.batch_size, height // plan.scale, width // plan.scale), np.uint8))
 
 
 def _load(plan: BatchPlan, choices: Choices, slot: _Slot) -> Batch:

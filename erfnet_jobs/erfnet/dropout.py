@@ -17,8 +17,8 @@ Masks = NDArray[np.float32]
 Rates = tuple[float, float]
 
 CHANNELS = sum(MASKED_CHANNELS)
-# Keeps these random numbers apart from those of augmentation, which have the same keys.
-_STREAM = 0xD0
+# Keeps these random numbers apart from those of augmentation, whose spawn key is the position alone.
+_STREAM = 1
 
 
 def draw_masks(key: tuple[int, ...], positions: Iterable[int], rates: Rates) -> Masks:
@@ -27,6 +27,7 @@ def draw_masks(key: tuple[int, ...], positions: Iterable[int], rates: Rates) -> 
     `key` names the epoch (seed, stage, epoch).
     """
     each = np.repeat(rates, (SHALLOW_BLOCKS * SHALLOW_CHANNELS, len(DILATIONS) * DEEP_CHANNELS))
-    drawn = np.stack([np.random.default_rng((*key, position, _STREAM)).random(CHANNELS) for position in positions])
+    seeds = (np.random.SeedSequence(key, spawn_key=(position, _STREAM)) for position in positions)
+    drawn = np.stack([np.random.default_rng(seed).random(CHANNELS) for seed in seeds])
     masks: Masks = np.where(drawn < each, 0.0, 1.0 / (1.0 - each)).astype(np.float32)
     return masks

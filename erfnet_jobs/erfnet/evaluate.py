@@ -67,6 +67,7 @@ class Evaluation:
             protocol=spec.protocol,
             rank=rank.rank,
             world_size=rank.world_size,
+            threads=plan.threads,
         )
 
     def run(self) -> None:

@@ -9,7 +9,7 @@ from mindspore import Tensor, ops
 from numpy.typing import NDArray
 
 DIGIT_BITS = 12
-# jobs.MAX_CARDS; a test holds them together.
+# choices.MAX_CARDS; a test holds them together.
 MOST_RANKS = 1 << (24 - DIGIT_BITS)
 SHIFTS = np.arange(0, 64, DIGIT_BITS, dtype=np.uint64)
 MASK = np.uint64((1 << DIGIT_BITS) - 1)

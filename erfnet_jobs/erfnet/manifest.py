@@ -42,7 +42,7 @@ class Manifest:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.entries, self.dataset_hash = _read(folder / MANIFEST_NAME)
+        self.entries, self.dataset_hash = read_manifest(folder)
 
     def add(self, entry: Entry) -> None:
         """Record a checkpoint that is complete on disk; one of the same name is replaced."""
@@ -99,7 +99,12 @@ def check_hash(path: Path, sha256: str | None) -> None:
         )
 
 
-def _read(path: Path) -> tuple[list[Entry], str | None]:
+def read_manifest(folder: Path) -> tuple[list[Entry], str | None]:
+    """A folder's checkpoints, and the hash of what they were trained on; nothing where there is no manifest.
+
+    Raises BadCheckpoint where it cannot be read.
+    """
+    path = folder / MANIFEST_NAME
     try:
         document = json.loads(path.read_bytes())
         if document["version"] != VERSION:

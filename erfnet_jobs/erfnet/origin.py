@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from erfnet_jobs.erfnet.manifest import Entry, Manifest, check_hash
+from erfnet_jobs.erfnet.manifest import Entry, Manifest, check_hash, read_manifest
 from erfnet_jobs.erfnet.stages import STAGES, StageRun
-from erfnet_jobs.errors import BadCheckpoint, RanksFailed
+from erfnet_jobs.errors import BadCheckpoint, BadData, RanksFailed
 from erfnet_jobs.plan import CheckpointFile, Plan
 from erfnet_jobs.train_spec import TrainSpec
 
@@ -47,15 +47,19 @@ def origin_of(run: StageRun, plan: Plan, manifest: Manifest) -> Origin | None:
     )
 
 
-def adopt_resumed(plan: Plan, manifest: Manifest) -> None:
-    """Take the checkpoint from which the attempt goes on into its own folder.
+def adopt_resumed(plan: Plan, manifest: Manifest) -> str | None:
+    """Take the checkpoint from which the attempt goes on into its own folder, with what is known of it.
 
-    Raises RanksFailed if it has changed: the next attempt may go on from an older one.
+    Gives the hash of the data that it was trained on, None where that is not known. Raises RanksFailed if it has
+    changed: the next attempt may go on from an older one.
     """
     resume = plan.resume
-    if resume is None or any(entry.sha256 == resume.sha256 for entry in manifest.entries):
-        return
+    if resume is None:
+        return None
     path = Path(resume.path)
+    before, dataset_hash = read_manifest(path.parent)
+    if any(entry.sha256 == resume.sha256 for entry in manifest.entries):
+        return dataset_hash
     try:
         check_hash(path, resume.sha256)
     except BadCheckpoint as error:
@@ -72,8 +76,19 @@ def adopt_resumed(plan: Plan, manifest: Manifest) -> None:
         sha256=resume.sha256 or "",
         size=path.stat().st_size,
         adopted=True,
+        mean_iou=next((one.mean_iou for one in before if one.sha256 == resume.sha256), None),
     )
     manifest.adopt(path, entry)
+    return dataset_hash
+
+
+def check_same_dataset(before: str | None, now: str, data: str) -> None:
+    """Raise BadData where a training would go on with other data than it began with; None: not known."""
+    if before is not None and before != now:
+        raise BadData(
+            f"{data} has changed since the training began (content {now[:12]}, at first {before[:12]}): the training "
+            "cannot go on as it was; put the data back, or submit a new job with --checkpoint"
+        )
 
 
 def resumed_position(resume: CheckpointFile | None) -> tuple[int, int]:

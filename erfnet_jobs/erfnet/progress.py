@@ -68,12 +68,17 @@ class TrainingProgress:
         self._progress_time = Thinning(PROGRESS_INTERVAL, clock)
         self._metric_time = Thinning(METRIC_INTERVAL, clock)
 
-    def step(self, run: StageRun, done: StepDone) -> None:
-        """Count a step and report it, unless one was reported just before; an epoch's last step is always reported."""
+    def step(self, run: StageRun, done: StepDone, last: bool = True) -> None:
+        """Count a step and report it, unless one was reported just before; an epoch's last step is always reported.
+
+        Of steps that came together only the `last` one is reported.
+        """
         cost = COSTS[run.stage.network]
         self._done += cost
         if done.seconds is not None:
             self._rate.add(done.seconds / cost)
+        if not last:
+            return
         if self._progress_time.is_due(always=done.step == self._steps):
             self._write(self._progress(run, done, cost))
         if self._metric_time.is_due():
@@ -83,10 +88,11 @@ class TrainingProgress:
         """Report the epoch that ended with step `done`."""
         self._write(self._metric(run, done, {"epoch_loss": mean_loss, "lr": done.lr}))
 
-    def validated(self, seconds: float) -> None:
-        """Count a measurement of the validation split; the first one's time, with its compiling, says little."""
+    def validated(self, seconds: float | None) -> None:
+        """Count a measurement of the validation split; `seconds` is None where compiling was part of it."""
         self._validations -= 1
-        self._validation_rate.add(seconds)
+        if seconds is not None:
+            self._validation_rate.add(seconds)
 
     def _eta(self) -> float | None:
         if self._rate.seconds is None:

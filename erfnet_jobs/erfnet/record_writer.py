@@ -105,7 +105,7 @@ def write_rows(
 
 def row_sizes(pairs: Sequence[Pair], store: str) -> list[int]:
     """At most how many bytes each pair's row takes; raises BadData for a file that cannot be read."""
-    return [_image_size(pair.image, store) + _LABEL_GROWTH * pair.label.stat().st_size for pair in pairs]
+    return [_image_size(pair.image, store) + _LABEL_GROWTH * _file_size(pair.label) for pair in pairs]
 
 
 def has_space(needed: int, folder: Path) -> bool:
@@ -126,12 +126,19 @@ def check_space(needed: int, folder: Path, store: str) -> None:
 
 
 def _image_size(path: Path, store: str) -> int:
-    found = path.stat().st_size
+    found = _file_size(path)
     if store != RAW:
         return found
     try:
         with path.open("rb") as file:
             return _raw_size(file.read(HEADER_BYTES)) or found
+    except OSError as error:
+        raise BadData(f"{path} cannot be read ({error.strerror}): correct the dataset or its permissions") from error
+
+
+def _file_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
     except OSError as error:
         raise BadData(f"{path} cannot be read ({error.strerror}): correct the dataset or its permissions") from error
 

@@ -5,7 +5,6 @@ matrix is the same on any number of ranks. Evaluations use this, and trainings a
 """
 
 import math
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from erfnet_jobs.choices import FULL, HALF
+from erfnet_jobs.erfnet.batches import MAX_THREADS
 from erfnet_jobs.erfnet.exact_sums import join_over_ranks, sum_over_ranks
 from erfnet_jobs.erfnet.labels import IGNORE, OUTPUTS
 from erfnet_jobs.erfnet.loss import SMALLEST_WEIGHT_SUM
@@ -24,10 +24,10 @@ from erfnet_jobs.erfnet.metrics import Matrix, Scores, confusion_matrix, scores
 from erfnet_jobs.erfnet.model import label_scale
 from erfnet_jobs.erfnet.pictures import Pixels
 from erfnet_jobs.erfnet.prefetch import prefetch
+from erfnet_jobs.erfnet.same_data import check_same_data
 from erfnet_jobs.erfnet.samples import Sample, Source
 from erfnet_jobs.erfnet.stages import CLASS_WEIGHTS
 from erfnet_jobs.erfnet.transforms import Size, prepare_image, prepare_label
-from erfnet_jobs.errors import BadData
 
 # Takes a sample and its prediction at the network's output size: uint8 h x w, train ids.
 Keep = Callable[[Sample, Pixels], None]
@@ -96,7 +96,7 @@ class SplitMeasure:
     `network` may be shared with a training; it computes with the weights that it has when `measure` is called, and is
     left in inference mode: who trains on calls set_train(True). Its graph is compiled once. `protocol` 'half' compares
     at the network's size with labels resized (nearest), as erfnet_pytorch's eval_iou.py; 'full' resizes predictions
-    (nearest) to each label's own size, as its eval_cityscapes_server.py.
+    (nearest) to each label's own size, as its eval_cityscapes_server.py. `threads` load side by side.
     """
 
     def __init__(
@@ -110,9 +110,10 @@ class SplitMeasure:
         protocol: str = HALF,
         rank: int = 0,
         world_size: int = 1,
+        threads: int = 1,
     ) -> None:
         self.source, self.network, self.name, self.size, self.protocol = source, network, name, size, protocol
-        self.rank, self.world_size = rank, world_size
+        self.rank, self.world_size, self.threads = rank, world_size, min(threads, MAX_THREADS)
         self.own = range(rank, len(source), world_size)
         self.batch_size = max(1, min(batch_size, len(self.own)))
         self.step = EvalStep(network, name)
@@ -143,24 +144,14 @@ class SplitMeasure:
                 yield from zip(batch.samples, predictions, strict=False)
 
     def _agree(self) -> None:
-        """Raise BadData where the ranks do not see the same images: they would count some twice or never."""
-        if self._agreed:
-            return
-        seen = np.zeros((self.world_size, 2), np.int64)
-        seen[self.rank] = len(self.source), zlib.crc32("\0".join(self.source.names).encode())
-        seen = sum_over_ranks(seen.reshape(-1), self.world_size).reshape(seen.shape)
-        if (seen != seen[0]).any():
-            other = int((seen != seen[0]).any(axis=1).argmax())
-            raise BadData(
-                f"rank 0 sees {seen[0, 0]} images and rank {other} {seen[other, 0]}, or of other names: give all hosts "
-                "the same dataset under the same path"
-            )
-        self._agreed = True
+        """Raise BadData where the ranks do not see the same images."""
+        if not self._agreed:
+            check_same_data(len(self.source), "\0".join(self.source.names), self.rank, self.world_size)
+            self._agreed = True
 
     def _batches(self, places: Sequence[int]) -> AbstractContextManager[Iterator[_Batch]]:
-        return prefetch(
-            self._load, [places[at : at + self.batch_size] for at in range(0, len(places), self.batch_size)]
-        )
+        batches = [places[at : at + self.batch_size] for at in range(0, len(places), self.batch_size)]
+        return prefetch(self._load, batches, ahead=self.threads + 1, threads=self.threads)
 
     def _load(self, places: Sequence[int]) -> _Batch:
         scale = label_scale(self.name)

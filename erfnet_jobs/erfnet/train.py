@@ -10,6 +10,7 @@ from itertools import groupby
 
 import mindspore
 import numpy as np
+from mindspore import nn
 
 from erfnet_jobs.ascend.environment import RankEnvironment
 from erfnet_jobs.erfnet import checkpoints
@@ -20,16 +21,17 @@ from erfnet_jobs.erfnet.initialise import initialise
 from erfnet_jobs.erfnet.loss import check_finite, check_weights_finite
 from erfnet_jobs.erfnet.manifest import Entry, Manifest, check_hash
 from erfnet_jobs.erfnet.model import make_network
-from erfnet_jobs.erfnet.origin import Origin, adopt_resumed, origin_of, resumed_position
+from erfnet_jobs.erfnet.origin import Origin, adopt_resumed, check_same_dataset, origin_of, resumed_position
 from erfnet_jobs.erfnet.precision import amp_level, loss_scale
 from erfnet_jobs.erfnet.progress import StepDone, TrainingProgress
+from erfnet_jobs.erfnet.same_data import check_same_data
 from erfnet_jobs.erfnet.schedule import steps_per_epoch
 from erfnet_jobs.erfnet.stages import StageRun, stage_runs, total_epochs
 from erfnet_jobs.erfnet.step_inputs import epoch_lr, step_inputs
 from erfnet_jobs.erfnet.train_step import TrainStep
 from erfnet_jobs.erfnet.training_data import rows_to_train_on
 from erfnet_jobs.erfnet.validation import Validation, validates, validations_left
-from erfnet_jobs.erfnet.world import broadcast
+from erfnet_jobs.erfnet.world import average, broadcast
 from erfnet_jobs.plan import Plan
 from erfnet_jobs.reports import CheckpointRemoved, CheckpointWritten, Phase, Report
 from erfnet_jobs.train_spec import TrainSpec
@@ -70,12 +72,13 @@ class Training:
         """All stages that are left."""
         # Only rank 0 needs to see the checkpoints: the others get the weights from it.
         self.manifest = Manifest(self.plan.checkpoint_dir) if self.leads else None
-        if self.manifest:
-            # First of all: building the data may take an hour, and what is damaged now ends the attempt.
-            adopt_resumed(self.plan, self.manifest)
+        # First of all: building the data may take an hour, and what is damaged now ends the attempt.
+        before = adopt_resumed(self.plan, self.manifest) if self.manifest else None
         self.rows = rows_to_train_on(self.spec, self.plan, self.write)
+        check_same_dataset(before, self.rows.dataset_hash, self.spec.data)
         if self.manifest:
             self.manifest.dataset_hash = self.rows.dataset_hash
+        check_same_data(len(self.rows), self.rows.dataset_hash, self.rank.rank, self.rank.world_size)
         self.steps = steps_per_epoch(len(self.rows), self.spec.batch_size, self.rank.world_size)
         self._say_what_is_trained(len(self.rows))
         self.validates = validates(self.spec, self.rank.world_size)
@@ -119,17 +122,21 @@ class Training:
         cell = make_network(name)
         initialise(cell, self.spec.seed)
         cell = mindspore.amp.auto_mixed_precision(cell, self._amp_level)
-        scale = loss_scale(self._amp_level, self.spec.batch_size * math.prod(self.spec.size))
+        labelled = math.prod(side // runs[0].stage.label_scale for side in self.spec.size)
+        scale = loss_scale(self._amp_level, self.spec.batch_size * labelled)
         step = TrainStep(cell, runs[0].stage.class_weights, self.rank.world_size, scale)
         step.set_train(True)
-        with closing(step_inputs(self._batch_plan(runs[0]), self.spec, runs)) as inputs:
-            feed = make_feed(self.plan.device_target, step, inputs, total_epochs(runs) * self.steps)
-            validation = Validation(self.spec, name, cell, self.rank) if self.validates else None
+        inputs = step_inputs(self._batch_plan(runs[0]), self.spec, runs)
+        with closing(make_feed(self.plan.device_target, step, inputs, total_epochs(runs) * self.steps)) as feed:
+            validation = self._validation(name, cell)
             network = _Network(name, step, feed, validation)
             for run in runs:
                 self._start_from(run, network)
                 for epoch in range(run.done, run.epochs):
                     self._epoch(run, network, epoch)
+
+    def _validation(self, name: str, cell: nn.Cell) -> Validation | None:
+        return Validation(self.spec, name, cell, self.rank, self.plan.threads) if self.validates else None
 
     def _batch_plan(self, run: StageRun) -> BatchPlan:
         return BatchPlan(
@@ -161,6 +168,8 @@ class Training:
         done = StepDone(epoch + 1, self.steps, losses[-1], lr, None)
         self.progress.epoch(run, done, float(np.mean(losses)))
         name = run.stage.checkpoint_name(epoch + 1, self.steps)
+        # Each rank's BatchNorm has seen its own images: what is saved, and measured, is what all have seen.
+        average(network.step.statistics, self.rank.world_size)
         if self.manifest:
             self._save(run, network, (epoch + 1, self.steps, lr), self.manifest)
         if network.validation and network.validation.is_due(epoch + 1, run.epochs):
@@ -169,9 +178,9 @@ class Training:
             self._prune(run, self.manifest)
 
     def _validate(self, run: StageRun, validation: Validation, epoch: int, name: str) -> None:
-        began = time.monotonic()
+        began, compiles = time.monotonic(), not validation.compiled
         measured = validation(run.stage.number, epoch, epoch * self.steps, self.tell)
-        self.progress.validated(time.monotonic() - began)
+        self.progress.validated(None if compiles else time.monotonic() - began)
         if self.manifest:
             self.manifest.measured(name, measured.scores.mean_iou)
 
@@ -188,7 +197,7 @@ class Training:
             self.write(Phase("train"))
         for number, loss in enumerate(losses, done + 1):
             check_finite(loss, run.stage.number, epoch, number, lr)
-            self.progress.step(run, StepDone(epoch, number, loss, lr, seconds))
+            self.progress.step(run, StepDone(epoch, number, loss, lr, seconds), last=number == done + len(losses))
         return losses
 
     def _save(self, run: StageRun, network: _Network, place: tuple[int, int, float], manifest: Manifest) -> None:

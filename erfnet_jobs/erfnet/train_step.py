@@ -35,6 +35,8 @@ class SumOverRanks(nn.Cell):
 _flatten = ops.MultitypeFuncGraph("flatten")
 _part = ops.MultitypeFuncGraph("part")
 _divide = ops.MultitypeFuncGraph("divide")
+_sum = ops.MultitypeFuncGraph("sum")
+_keep = ops.MultitypeFuncGraph("keep")
 
 
 @_flatten.register("Tensor")
@@ -52,13 +54,23 @@ def _divide_one(total, gradient):  # type: ignore[no-untyped-def]
     return gradient / total
 
 
+@_sum.register("Tensor")
+def _sum_one(gradient):  # type: ignore[no-untyped-def]
+    return gradient.sum()
+
+
+@_keep.register("Tensor", "Tensor")
+def _keep_one(finite, gradient):  # type: ignore[no-untyped-def]
+    return ops.select(finite, gradient, ops.zeros_like(gradient))
+
+
 class TrainStep(nn.Cell):
     """Changes `network` by one batch of each rank and gives the mean loss over the global batch, a float32 scalar.
 
-    Called with images (N x 3 x H x W, uint8, or float32 in [0, 1]), labels (int32, N x h x w), dropout's masks
-    (float32; None: none) and the learning rate (float32 scalar): a new rate compiles nothing anew. Gradients are those
-    of the loss' sum times `loss_scale`, which mixed precision needs to stay in the range of 16 bits; what comes of them
-    is not.
+    Called with images (N x 3 x H x W, uint8, or float32 in [0, 1]), labels (train ids of any whole type, N x h x w),
+    dropout's masks (float32; None: none) and the learning rate (float32 scalar): a new rate compiles nothing anew.
+    Gradients are those of the loss' sum times `loss_scale`, which mixed precision needs to stay in the range of 16
+    bits; what comes of them is not. `statistics` are BatchNorm's.
     """
 
     def __init__(
@@ -67,6 +79,7 @@ class TrainStep(nn.Cell):
         super().__init__(auto_prefix=False)  # parameters keep the names that they have in the network
         parameters: list[Parameter] = network.trainable_params()
         self.network_parameters: list[Parameter] = list(network.get_parameters())
+        self.statistics = [one for one in self.network_parameters if not one.requires_grad]
         self.adam = Adam(parameters)
         # A part of this cell, so that set_train reaches the network: BatchNorm hangs on it.
         self.loss = WeightedLoss(network, class_weights, loss_scale)
@@ -80,10 +93,15 @@ class TrainStep(nn.Cell):
     def construct(self, images: Tensor, labels: Tensor, masks: Tensor | None, lr: Tensor) -> Tensor:
         if images.dtype == mstype.uint8:
             images = images.astype(mstype.float32) * self.unit
-        (loss, weights), gradients = self.gradients(images, labels, masks)
+        (loss, weights), gradients = self.gradients(images, labels.astype(mstype.int32), masks)
         summed = (loss, weights, *gradients)
         if self.sum_over_ranks is not None:
             summed = self.sum_over_ranks(summed)
         total = ops.maximum(summed[1], SMALLEST_WEIGHT_SUM) * self.loss_scale
-        self.adam(self.map(ops.partial(_divide, total), summed[2:]), lr)
+        gradients = self.map(ops.partial(_divide, total), summed[2:])
+        if self.loss_scale != 1.0:
+            # In 16 bits a gradient may overflow: such a step counts as one without gradient, and Adam stays whole.
+            finite = ops.isfinite(ops.addn(self.map(_sum, gradients)))
+            gradients = self.map(ops.partial(_keep, finite), gradients)
+        self.adam(gradients, lr)
         return summed[0] / total

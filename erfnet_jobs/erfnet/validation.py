@@ -11,9 +11,11 @@ from erfnet_jobs.ascend.environment import RankEnvironment
 from erfnet_jobs.erfnet.cityscapes import has_split
 from erfnet_jobs.erfnet.dataset import open_source
 from erfnet_jobs.erfnet.exact_sums import sum_over_ranks
+from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL
 from erfnet_jobs.erfnet.record_rows import is_mindrecord
 from erfnet_jobs.erfnet.split_measure import Measured, SplitMeasure
 from erfnet_jobs.erfnet.stages import StageRun
+from erfnet_jobs.erfnet.thinning import Thinning
 from erfnet_jobs.errors import BadData
 from erfnet_jobs.reports import Metric, Phase, Report
 from erfnet_jobs.train_spec import TrainSpec
@@ -54,10 +56,10 @@ class Validation:
     """Measures one network of a training, which it leaves ready to be trained on.
 
     All ranks make one and call it together; `write` takes the reports of rank 0. Raises BadData where the split cannot
-    be used.
+    be used. `compiled` says whether it has measured before.
     """
 
-    def __init__(self, spec: TrainSpec, name: str, cell: nn.Cell, rank: RankEnvironment) -> None:
+    def __init__(self, spec: TrainSpec, name: str, cell: nn.Cell, rank: RankEnvironment, threads: int = 1) -> None:
         self._spec = spec
         try:
             source = open_source(Path(spec.data), SPLIT)
@@ -66,9 +68,18 @@ class Validation:
                 f"{error}\n(the split {SPLIT} is measured after epochs; --validate-every 0 leaves it)"
             ) from error
         self._cell = cell
+        self._images = len(source)
         self._measure = SplitMeasure(
-            source, cell, name, spec.size, spec.batch_size, rank=rank.rank, world_size=rank.world_size
+            source,
+            cell,
+            name,
+            spec.size,
+            spec.batch_size,
+            rank=rank.rank,
+            world_size=rank.world_size,
+            threads=threads,
         )
+        self.compiled = False
 
     def is_due(self, epoch: int, epochs: int) -> bool:
         """Whether to measure after `epoch` (from 1) of a stage's `epochs`."""
@@ -76,8 +87,15 @@ class Validation:
 
     def __call__(self, stage: int, epoch: int, step: int, write: Callable[[Report], None]) -> Measured:
         """Measure now, and report it as metrics of `step` (of the stage); raises BadData."""
-        write(Phase("validate"))
-        measured = self._measure.measure()
+        thinning = Thinning(PROGRESS_INTERVAL)
+
+        def progress(done: int) -> None:
+            if thinning.is_due():
+                write(Phase("validate", done, self._images))
+
+        progress(0)
+        measured = self._measure.measure(progress)
+        self.compiled = True
         self._cell.set_train(True)
         values = {
             "val_mean_iou": measured.scores.mean_iou,

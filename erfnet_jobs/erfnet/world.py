@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import mindspore
 import numpy as np
 from mindspore import Parameter, Tensor, ops
+from numpy.typing import NDArray
 
 from erfnet_jobs.ascend.environment import RankEnvironment
 
@@ -39,7 +40,18 @@ def broadcast(parameters: Sequence[Parameter], world_size: int) -> None:
         return
     flat = np.concatenate([parameter.asnumpy().reshape(-1) for parameter in parameters])
     (received,) = ops.Broadcast(0)((Tensor(flat),))
-    values = received.asnumpy()
+    _set_all(parameters, received.asnumpy())
+
+
+def average(parameters: Sequence[Parameter], world_size: int) -> None:
+    """Give float32 parameters their mean over the ranks, in one message; all ranks call this together."""
+    if world_size == 1:
+        return
+    flat = np.concatenate([parameter.asnumpy().reshape(-1) for parameter in parameters])
+    _set_all(parameters, ops.AllReduce()(Tensor(flat)).asnumpy() / np.float32(world_size))
+
+
+def _set_all(parameters: Sequence[Parameter], values: NDArray[np.float32]) -> None:
     start = 0
     for parameter in parameters:
         part = values[start : start + parameter.size].reshape(parameter.shape)

@@ -11,10 +11,12 @@ from erfnet_jobs.plan import CheckpointFile
 from erfnet_jobs.registry import given
 from erfnet_jobs.registry.evaluations import best
 from erfnet_jobs.registry.jobs import MAX_ID, get_job
-from erfnet_jobs.registry.tables import Checkpoint
+from erfnet_jobs.registry.tables import Checkpoint, Metric
 from erfnet_jobs.registry.text import printable
 
 LIST_LIMIT = 50
+# The metric in which a training says how good its newest checkpoint is on the validation split.
+VALIDATED = "val_mean_iou"
 _OF_JOB = re.compile(r"(\d+):(best|last|all)")
 
 
@@ -58,9 +60,10 @@ def list_checkpoints(
 def resolve_checkpoints(session: Session, reference: str, network: str | None = None) -> list[CheckpointFile]:
     """The files that a reference names: an id, JOB:best, JOB:last, JOB:all, or else a path.
 
-    JOB:best is the best by mean IoU of the newest group of evaluations of the job's checkpoints, or its last one where
-    none was evaluated; JOB:last is the newest of the last stage; JOB:all are all that are on disk, oldest first. With
-    `network`, only checkpoints of that network count for JOB:last and JOB:all. A path that the registry does not know
+    JOB:best is the best by mean IoU of the newest group of evaluations of the job's checkpoints; where none was
+    evaluated, what the training itself measured says which; else it is the last one. JOB:last is the newest of the last
+    stage; JOB:all are all that are on disk, oldest first. With `network`, only checkpoints of that network count;
+    without, JOB:best is of the last stage's. A path that the registry does not know
     gives that path alone. Raises NotFound for what is unknown, or has left the disk.
     """
     if reference.isdecimal():
@@ -70,7 +73,7 @@ def resolve_checkpoints(session: Session, reference: str, network: str | None = 
         get_job(session, job)
         if which == "all":
             return _all(session, job, network)
-        best_one = _best(session, job) if which == "best" else None
+        best_one = _best(session, job, network) if which == "best" else None
         return [best_one or _last(session, job, network)]
     return [_by_path(session, reference)]
 
@@ -113,20 +116,46 @@ def _all(session: Session, job: int, network: str | None) -> list[CheckpointFile
     return [checkpoint_file(row) for row in rows]
 
 
-def _last(session: Session, job: int, network: str | None) -> CheckpointFile:
+def _newest(session: Session, job: int, network: str | None) -> Checkpoint | None:
     newest = _on_disk(job, network).order_by(Checkpoint.stage.desc(), Checkpoint.id.desc()).limit(1)
-    row = session.scalars(newest).one_or_none()
+    return session.scalars(newest).one_or_none()
+
+
+def _last(session: Session, job: int, network: str | None) -> CheckpointFile:
+    row = _newest(session, job, network)
     if row is None:
         raise _none_of(job, network)
     return checkpoint_file(row)
 
 
-def _best(session: Session, job: int) -> CheckpointFile | None:
+def _best(session: Session, job: int, network: str | None) -> CheckpointFile | None:
+    newest = _newest(session, job, network)
+    if network is None and newest is not None:
+        network = newest.network
     try:
-        row = best(session, "mean_iou", job=job).rows[0]
+        row = best(session, "mean_iou", job=job, network=network).rows[0]
     except NotFound:
-        return None
+        return _best_validated(session, newest) if newest is not None else None
     return _by_id(session, row.checkpoint) if row.checkpoint is not None else CheckpointFile(row.path)
+
+
+def _best_validated(session: Session, newest: Checkpoint) -> CheckpointFile | None:
+    """The checkpoint on disk with the highest mean IoU that its training measured, of the stage of its newest one."""
+    measured = (
+        _on_disk(newest.job_id or 0)
+        .join(
+            Metric,
+            (Metric.job_id == Checkpoint.job_id)
+            & (Metric.attempt == Checkpoint.attempt)
+            & (Metric.stage == Checkpoint.stage)
+            & (Metric.epoch == Checkpoint.epoch),
+        )
+        .where(Metric.name == VALIDATED, Checkpoint.stage == newest.stage)
+        .order_by(Metric.value.desc(), Checkpoint.id.desc())
+        .limit(1)
+    )
+    row = session.scalars(measured).one_or_none()
+    return checkpoint_file(row) if row else None
 
 
 def _none_of(job: int, network: str | None) -> NotFound:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import CompoundSelect, Row, Select, or_, select, union
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from erfnet_jobs.choices import FULL, HALF
+from erfnet_jobs.choices import ENCODER, ERFNET, FULL, HALF
 from erfnet_jobs.errors import NotFound, UsageError
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.tables import Checkpoint, Evaluation
@@ -42,6 +42,11 @@ class Group:
     protocol: str
     height: int
     width: int
+
+    @property
+    def network(self) -> str:
+        """Which network was measured; the encoder's protocols are called after it."""
+        return ENCODER if self.protocol.startswith(ENCODER) else ERFNET
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ def best(
     protocol: str | None = None,
     size: tuple[int, int] | None = None,
     job: int | None = None,
+    network: str | None = None,
     top: int = 1,
 ) -> BestResult:
     """The `top` best evaluations of one group by `metric`, of checkpoints whose files are still there.
@@ -85,15 +91,16 @@ def best(
     The group is that of the newest evaluation which has the given split (None: 'val'), dataset hash (or the beginning
     of it), protocol and size (height, width); where `protocol` is None 'half' goes first, then 'full', then what
     measured the encoder alone. With `job`, only evaluations of that job's checkpoints, and those that the job made,
-    count. Equal values are in order of evaluation. Raises UsageError for an unknown metric, NotFound where there is
-    nothing to compare.
+    count; with `network`, only those of that network. Equal values are in order of evaluation. Raises UsageError for an
+    unknown metric, NotFound where there is nothing to compare.
     """
     if metric not in METRICS:
         raise UsageError(f"metric is {metric!r}: give one of {', '.join(METRICS)}")
     wanted = split or DEFAULT_SPLIT
     rows = None if job is None else _rows_of_job(session, job)
     groups = _groups(session, wanted) if rows is None else _groups_of(rows, wanted)
-    group = _choose(groups, dataset_hash, protocol, size)
+    of_network = {group: newest for group, newest in groups.items() if network in (None, group.network)}
+    group = _choose(of_network, dataset_hash, protocol, size)
     if group is None:
         raise NotFound(_nothing(wanted, dataset_hash, protocol, size, job))
     found = _best_of(session, metric, group, top) if rows is None else _sorted(rows, metric, group, top)

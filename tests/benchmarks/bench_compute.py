@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from erfnet_jobs.ascend.devices import threads_per_rank
-from erfnet_jobs.jobs import ERFNET, JobKind, TrainSpec
+from erfnet_jobs.choices import ERFNET
 from erfnet_jobs.launch.gang import Gang
 from erfnet_jobs.launch.program import RankProgram
 from erfnet_jobs.plan import Plan, RankPlace, write_plan
+from erfnet_jobs.states import JobKind
+from erfnet_jobs.train_spec import TrainSpec
 from tests.benchmarks.compute_rank import BEGIN, END
 from tests.benchmarks.rows import Row
 

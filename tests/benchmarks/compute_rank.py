@@ -29,11 +29,11 @@ def take_steps(world_size: int, rank: int) -> dict[str, Any]:
     import numpy as np
     from mindspore import Tensor
 
+    from erfnet_jobs.choices import ERFNET
     from erfnet_jobs.erfnet.initialise import initialise
     from erfnet_jobs.erfnet.labels import DECODER_WEIGHTS
     from erfnet_jobs.erfnet.model import MASKED_CHANNELS, OUTPUTS, make_network
     from erfnet_jobs.erfnet.train_step import TrainStep
-    from erfnet_jobs.jobs import ERFNET
 
     network = make_network(ERFNET)
     initialise(network, 1)

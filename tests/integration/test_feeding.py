@@ -1,5 +1,9 @@
 """Both feeds take the same steps; sink mode with MindSpore's dataset, and a stand-in for the queue of a device."""
 
+import itertools
+import threading
+from contextlib import closing
+
 import mindspore
 import numpy as np
 import pytest
@@ -26,7 +30,7 @@ def make_step():
 def inputs(fault_at=None):
     for number in range(STEPS):
         if number == fault_at:
-            raise BadData("frame 7 is damaged")
+            raise BadData(f"frame {number} is damaged")
         images, labels = random_batch(number)
         yield as_input(images, labels, np.ones((2, 4), np.float32), 1e-2 / (number + 1))
 
@@ -62,8 +66,36 @@ def test_sink_and_host_take_the_same_steps():
 
 def test_what_loading_raises_comes_out_of_both():
     for feed in (HostFeed(make_step()[1], inputs(2)), SinkFeed(make_step()[1], inputs(2), STEPS, sink=queue)):
-        with pytest.raises(BadData, match="frame 7 is damaged"):
+        with pytest.raises(BadData, match="frame 2 is damaged"):
             [feed.take(1) for _ in range(STEPS)]  # a queue loads ahead, so it comes as early as it likes
+
+
+def test_closing_while_rows_are_loaded_ends_the_loading_and_nothing_comes_again():
+    loaded, ended = [], threading.Event()
+
+    def endless():
+        try:
+            for number in itertools.count():
+                loaded.append(number)
+                images, labels = random_batch(number)
+                yield as_input(images, labels, np.ones((2, 4), np.float32), 1e-2)
+        finally:
+            ended.set()
+
+    feed = SinkFeed(make_step()[1], endless(), 1000, sink=queue)
+    feed.take(2)
+    feed.close()
+    feed.close()
+
+    assert ended.is_set()
+    assert len(loaded) < 40  # MindData loads ahead by little
+    assert list(feed._rows) == []  # another epoch of the queue: no row is given twice
+
+
+def test_an_error_of_loading_is_not_masked_by_the_closing():
+    for made in (HostFeed(make_step()[1], inputs(3)), SinkFeed(make_step()[1], inputs(3), STEPS, sink=queue)):
+        with pytest.raises(BadData, match="frame 3"), closing(made) as feed:
+            [feed.take(1) for _ in range(STEPS)]
 
 
 def test_a_cpu_is_fed_from_the_host():

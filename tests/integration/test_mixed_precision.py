@@ -46,6 +46,25 @@ def test_levels_train_alike(level, full, tmp_path, monkeypatch):
     assert losses != full[0] or level in ("O1", "auto")
 
 
+def test_a_step_whose_gradients_overflow_changes_no_weight_for_worse():
+    """In 16 bits a scale of 2^40 overflows: Adam and the weights stay numbers, and only its weight decay acts."""
+    network = TinyNet()
+    initialise(network, 1)
+    before = values_of(network)
+    network = mindspore.amp.auto_mixed_precision(network, "O3")
+    step = TrainStep(network, DECODER_WEIGHTS, 1, loss_scale=2.0**40)
+    step.set_train(True)
+    batch = [*map(Tensor, random_batch(0, 2, SIZE)), None, Tensor(1e-3, mindspore.float32)]
+
+    losses = [float(step(*batch).asnumpy()) for _ in range(2)]
+
+    assert np.isfinite(losses).all()
+    for name, value in values_of(network).items():
+        assert np.isfinite(value).all(), name
+        if not name.endswith(("moving_mean", "moving_variance")):
+            assert np.abs(value - before[name]).max() <= 2.1e-3, name
+
+
 def test_the_loss_scale_changes_nothing_in_full_precision(full):
     network = TinyNet()
     initialise(network, 1)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ class Setting:
 
     def __init__(self, registry: Registry, folder: Path, kind: JobKind = JobKind.TRAIN) -> None:
         self.registry = registry
-        spec = TrainSpec("/data", cards=2) if kind == JobKind.TRAIN else EvalSpec(("1",), "/data")
+        spec = TrainSpec("/data", cards=2, size=(64, 64)) if kind == JobKind.TRAIN else EvalSpec(("1",), "/data")
         with registry.write() as session:
             add_hosts(session, "a")
             self.job = submit_job(session, Request(spec), ACTOR).id
@@ -206,6 +207,8 @@ def test_the_best_evaluation_stands_at_the_training_too(setting: Setting, regist
         evaluated(0.4, checkpoint),
         evaluated(0.9, checkpoint, "train"),
         evaluated(0.8, checkpoint, protocol="full"),
+        replace(evaluated(0.7, checkpoint), network="encoder", protocol="encoder-half"),
+        replace(evaluated(0.6, checkpoint), width=128),
     ):
         writer.write(report)
     with registry.write() as session:

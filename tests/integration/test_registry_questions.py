@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from erfnet_jobs.errors import NotFound, UsageError
 from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.attempts import End, assign, claim, end_part, report_running
+from erfnet_jobs.registry.checkpoints import resolve_checkpoints
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.evaluations import METRICS, best
 from erfnet_jobs.registry.events import now, record_event
@@ -182,6 +183,33 @@ def test_without_a_full_network_the_newest_group_of_all(session: Session) -> Non
     _evaluate(session, job, 0.9, protocol="encoder-half", dataset_hash="bbbb")
     _evaluate(session, job, 0.1, protocol="encoder-half")
     assert best(session, "mean_iou").rows[0].value == 0.1
+
+
+def test_a_jobs_best_is_of_its_last_stage_or_of_the_network_asked_for(session: Session) -> None:
+    job = submit(session)
+    encoder, whole, other = (_checkpoint(session, job, name) for name in ("encoder", "whole", "other"))
+    encoder.network, encoder.stage = "encoder", 2
+    _evaluate(session, job, 0.9, encoder, protocol="encoder-half")
+    assert resolve_checkpoints(session, f"{job}:best")[0].id == other.id  # the last one: no ERFNet was measured
+    assert resolve_checkpoints(session, f"{job}:best", "encoder")[0].id == encoder.id
+    _evaluate(session, job, 0.3, whole)
+    _evaluate(session, job, 0.2, other)
+    assert resolve_checkpoints(session, f"{job}:best")[0].id == whole.id
+    assert resolve_checkpoints(session, f"{job}:best", "encoder")[0].id == encoder.id
+
+
+def test_without_an_evaluation_the_best_is_what_the_training_measured(session: Session) -> None:
+    job = submit(session)
+    rows = [_checkpoint(session, job, f"epoch{epoch}") for epoch in (1, 2, 3)]
+    for epoch, (row, value) in enumerate(zip(rows, (0.2, 0.4, 0.3), strict=True), 1):
+        row.epoch = epoch
+        session.add(Metric(job_id=job, name="val_mean_iou", attempt=1, stage=4, step=epoch, epoch=epoch, value=value))
+    session.add(Metric(job_id=job, name="loss", attempt=1, stage=4, step=3, epoch=3, value=9.0))
+    session.flush()
+    assert resolve_checkpoints(session, f"{job}:best")[0].id == rows[1].id
+    rows[1].removed_at = now(session)
+    session.flush()
+    assert resolve_checkpoints(session, f"{job}:best")[0].id == rows[2].id
 
 
 def test_the_best_is_on_disk(session: Session) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from erfnet_jobs.erfnet.checkpoints import load
-from erfnet_jobs.erfnet.manifest import MANIFEST_NAME, Entry
+from erfnet_jobs.erfnet.checkpoints import load, load_weights
+from erfnet_jobs.erfnet.dataset import open_source
+from erfnet_jobs.erfnet.manifest import MANIFEST_NAME, Entry, Manifest
 from erfnet_jobs.erfnet.scenes import Scenes, make_scenes
+from erfnet_jobs.erfnet.split_measure import SplitMeasure
 from erfnet_jobs.launch.gang import PLAN_NAME, Gang
 from erfnet_jobs.launch.program import RankProgram
 from erfnet_jobs.launch.verdict import GangResult
@@ -18,6 +20,7 @@ from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace, write_plan
 from erfnet_jobs.reports import CheckpointWritten
 from erfnet_jobs.states import JobKind, Outcome
 from erfnet_jobs.train_spec import TrainSpec
+from tests.tiny import in_graphs, make_tiny
 
 pytestmark = [pytest.mark.mindspore, pytest.mark.xdist_group("gangs")]
 HERE = "here"
@@ -28,7 +31,7 @@ LAST = "ERFNet_stage4-2_2.ckpt"
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data") / "scenes"
-    make_scenes(root, Scenes(train=9, val=1, size=(64, 128), seed=1), workers=1)
+    make_scenes(root, Scenes(train=9, val=3, size=(64, 128), seed=1), workers=1)
     return root
 
 
@@ -79,6 +82,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Plan:
     result = run(plan)
     assert result.outcome is Outcome.SUCCEEDED, plan.log_path(0).read_text()
     return plan
+
+
+def test_what_two_ranks_measured_is_what_the_checkpoint_holds(whole: Plan, data: Path) -> None:
+    in_graphs()
+    spec = whole.spec
+    assert isinstance(spec, TrainSpec)
+    for entry in Manifest(whole.checkpoint_dir).entries[-2:]:
+        network = make_tiny(entry.network)
+        load_weights(load(whole.checkpoint_dir / entry.file), entry.network, network.get_parameters())
+        measure = SplitMeasure(open_source(data, "val"), network, entry.network, spec.size, spec.batch_size)
+        assert measure.measure().scores.mean_iou == entry.mean_iou
 
 
 @pytest.mark.parametrize("kill_after", [(1, 1), (3, 1)])

@@ -126,7 +126,7 @@ def test_a_training_goes_on_after_a_measure_and_compiles_nothing_anew(data):
     """Bit for bit as one that was not measured: running statistics of BatchNorm stay as the training left them."""
     source, batch = (
         open_source(data, "val"),
-        (*map(Tensor, random_batch(0, size=SIZE)), Tensor(1e-3, mindspore.float32)),
+        (*map(Tensor, random_batch(0, size=SIZE)), None, Tensor(1e-3, mindspore.float32)),
     )
     values = []
     for measured in (False, True):

@@ -30,5 +30,14 @@ def test_masks_follow_from_the_place_alone():
         assert (draw_masks(key, range(6), RATES) != whole).any()
 
 
+def test_masks_are_no_augmentations_numbers():
+    augmentations = [
+        np.random.default_rng(np.random.SeedSequence((1, 3, 0), spawn_key=(position,))).random(8).tobytes()
+        for position in range(300)
+    ]
+    sequence = np.random.SeedSequence((1, 3, 0), spawn_key=(0, 1))
+    assert np.random.default_rng(sequence).random(8).tobytes() not in augmentations
+
+
 def test_no_dropout():
     assert (draw_masks((1, 1, 1), range(3), (0.0, 0.0)) == 1).all()

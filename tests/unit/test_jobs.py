@@ -14,6 +14,7 @@ from erfnet_jobs.specs import (
     ExportSpec,
     InferSpec,
     Spec,
+    known_spec,
     spec_from_dict,
     spec_from_json,
     spec_to_dict,
@@ -154,6 +155,9 @@ def test_the_learning_rate_follows_the_cards_as_said() -> None:
         ({"amp": "O9"}, "O0, O1, O2, O3, auto"),
         ({"augment": ("flip", "mirror")}, "flip, translate, crop, blur"),
         ({"augment": ("flip", "flip")}, "each once"),
+        ({"lr": True}, "above 0"),
+        ({"lr": "0.1"}, "above 0"),
+        ({"lr": 0.5, "cards": 64, "scale_lr": "linear"}, "another --scale-lr"),
         ({"validate_every": -1}, "0 for never"),
         ({"stages": (3, 4)}, "--from-scratch"),
         ({"stages": (3, 4), "checkpoint": "1", "from_scratch": True}, "leave one of the two out"),
@@ -172,3 +176,8 @@ def test_the_largest_export() -> None:
     assert ExportSpec("1", batch=32).batch == 32
     assert ExportSpec("1", batch=1, size=(4096, 4096)).batch == 1
     assert ExportSpec("1", batch=1024, size=(128, 128)).batch == 1024
+
+
+def test_a_spec_that_this_program_does_not_know() -> None:
+    assert known_spec(spec_to_json(TrainSpec("/data"))) == TrainSpec("/data")
+    assert known_spec('{"kind": "train", "data": "/data", "of_tomorrow": 1}') is None

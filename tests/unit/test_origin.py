@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import pytest
 
-from erfnet_jobs.erfnet.manifest import Manifest
-from erfnet_jobs.erfnet.origin import adopt_resumed, origin_of, resumed_position
+from erfnet_jobs.erfnet.manifest import Entry, Manifest
+from erfnet_jobs.erfnet.origin import adopt_resumed, check_same_dataset, origin_of, resumed_position
 from erfnet_jobs.erfnet.stages import stage_runs
-from erfnet_jobs.errors import BadCheckpoint, RanksFailed
+from erfnet_jobs.errors import BadCheckpoint, BadData, RanksFailed
 from erfnet_jobs.files import sha256_of
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
 from erfnet_jobs.states import JobKind
@@ -44,6 +46,23 @@ def test_a_resumed_attempt_goes_on_from_the_adopted_checkpoint(tmp_path, stage, 
     assert origin.path.parent == resumed.checkpoint_dir
     assert origin.sha256 == resume.sha256
     assert (origin.same_network, origin.continues) == (same, same)
+
+
+def test_what_was_known_of_a_checkpoint_is_adopted_too(tmp_path):
+    earlier = Manifest(tmp_path / "1")
+    earlier.dataset_hash = "abc" * 9
+    resume = earlier_checkpoint(earlier.folder, 3, 2, "ERFNet")
+    earlier.add(Entry("erfnet", 3, 2, 10, Path(resume.path).name, resume.sha256, 8))
+    earlier.measured(Path(resume.path).name, 0.4)
+    resumed = plan(tmp_path, resume=resume)
+    manifest = Manifest(resumed.checkpoint_dir)
+
+    assert adopt_resumed(resumed, manifest) == "abc" * 9
+    assert manifest.best(3).mean_iou == 0.4
+    check_same_dataset("abc" * 9, "abc" * 9, "/data")
+    check_same_dataset(None, "abc" * 9, "/data")
+    with pytest.raises(BadData, match="/data has changed since the training began"):
+        check_same_dataset("abc" * 9, "xyz" * 9, "/data")
 
 
 def test_a_stage_without_the_stage_before_is_refused(tmp_path):

@@ -74,13 +74,25 @@ def test_what_an_earlier_attempt_did_counts():
 def test_validations_that_are_left_count_in_the_eta():
     clock, reports = Clock(), []
     (run, *_) = stage_runs(SPEC)
-    progress = TrainingProgress(reports.append, [run], [run], 4, 8, clock, validations=2)
+    progress = TrainingProgress(reports.append, [run], [run], 4, 8, clock, validations=3)
     for number, step in enumerate((1, 2, 3), 1):
         clock.now += 10
         progress.step(run, StepDone(1, step, 2.0, 1e-3, 10.0))
+        if number == 1:
+            progress.validated(None)  # compiled
         if number == 2:
             progress.validated(30.0)
 
     etas = [report.eta_seconds for report in of(Progress, reports)]
     assert etas == pytest.approx([30, 20, 10 + 30], abs=0.2)
     assert of(Progress, reports)[-1].lr == 1e-3
+
+
+def test_of_steps_that_came_together_the_last_is_told():
+    reports = []
+    (run, *_) = stage_runs(SPEC)
+    progress = TrainingProgress(reports.append, [run], [run], 10, 8, Clock())
+    for step in range(1, 7):
+        progress.step(run, StepDone(1, step, float(step), 1e-3, 0.1), last=step == 6)
+
+    assert [report.step for report in of(Progress, reports)] == [6]
