@@ -11,14 +11,14 @@ COLUMNS = (
     Column("job", lambda row: str(row["job"] or "-"), right=True),
     Column("attempt", lambda row: str(row["attempt"] or "-"), right=True, keep=2),
     Column("network", lambda row: row["network"], keep=4),
-    Column("origin", lambda row: "" if row["origin"] == "train" else row["origin"], keep=2),
+    Column("origin", lambda row: "" if row["origin"] == "train" else row["origin"], keep=6),
     Column("stage", lambda row: str(row["stage"] or "-"), right=True),
     Column("epoch", lambda row: str(row["epoch"] or "-"), right=True),
     Column("step", lambda row: str(row["step"] or "-"), right=True, keep=1),
     Column("size", lambda row: file_size(row["size"]), right=True, keep=3),
     Column("age", lambda row: age(row["created_at"]), right=True, keep=5),
     Column("removed", lambda row: "removed" if row["removed_at"] else ""),
-    Column("path", lambda row: row["path"], keep=6),
+    Column("path", lambda row: row["path"], bends=True, least=24, ends=True),
 )
 
 

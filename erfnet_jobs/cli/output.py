@@ -31,7 +31,8 @@ def screen_width() -> int:
 class Column:
     """A column: its title, its text for a row, and when it goes if the table is too wide (lowest `keep` first).
 
-    A column of `keep` 9 never goes; one that `bends` is cut short instead, down to `least` characters.
+    A column of `keep` 9 never goes; one that `bends` is cut short instead, down to `least` characters, and loses its
+    beginning where its end says more (`ends`, as of paths).
     """
 
     title: str
@@ -40,11 +41,15 @@ class Column:
     right: bool = False
     bends: bool = False
     least: int = 12
+    ends: bool = False
 
 
-def shorten(text: str, width: int) -> str:
-    """The text, or its beginning and an ellipsis, in at most `width` characters."""
-    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+def shorten(text: str, width: int, end: bool = False) -> str:
+    """The text, or its beginning (or `end`) and an ellipsis, in at most `width` characters."""
+    if len(text) <= width:
+        return text
+    kept = max(0, width - 1)
+    return "…" + text[len(text) - kept :] if end else text[:kept] + "…"
 
 
 def table(rows: Sequence[Document], columns: Sequence[Column], width: int | None = None) -> list[str]:
@@ -84,7 +89,7 @@ def _total(widths: Mapping[Column, int]) -> int:
 def _line(texts: Sequence[str], widths: Mapping[Column, int]) -> str:
     cells = []
     for text, (column, width) in zip(texts, widths.items(), strict=True):
-        cut = shorten(text, width)
+        cut = shorten(text, width, column.ends)
         cells.append(cut.rjust(width) if column.right else cut.ljust(width))
     return (" " * GAP).join(cells).rstrip()
 

@@ -36,7 +36,7 @@ from typing import Any
 from erfnet_jobs import errors
 from erfnet_jobs.ascend.environment import RankEnvironment, from_environ
 from erfnet_jobs.ascend.lifeline import hold_lifeline
-from erfnet_jobs.choices import ENCODER, ERFNET
+from erfnet_jobs.choices import ENCODER, ERFNET, HALF
 from erfnet_jobs.files import sha256_of, write_atomically
 from erfnet_jobs.plan import Plan, read_plan
 from erfnet_jobs.reports import (
@@ -111,7 +111,7 @@ class ScriptedRank:
                 "network": checkpoint.network or ERFNET,
                 "dataset_hash": "scripted",
                 "split": spec.split if isinstance(spec, EvalSpec | InferSpec) else "val",
-                "protocol": "scripted",
+                "protocol": spec.recorded_protocol if isinstance(spec, EvalSpec) else HALF,
                 "height": spec.size[0],
                 "width": spec.size[1],
                 "engine": "scripted",

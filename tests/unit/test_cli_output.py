@@ -134,3 +134,10 @@ def test_how_far_an_exported_model_is_from_the_network() -> None:
     assert difference_text(None) == ""
     assert difference_text(0.0) == "  (equals the network)"
     assert difference_text(1.234e-7) == "  (differs by 1.2e-07 of the largest logit)"
+
+
+def test_paths_lose_their_beginning() -> None:
+    columns = (Column("id", lambda row: row["id"]), Column("path", lambda row: row["path"], bends=True, ends=True))
+    rows = [{"id": "1", "path": "/runs/of/somebody/checkpoints/ERFNet.ckpt"}]
+    assert table(rows, columns, 100)[1].endswith("/runs/of/somebody/checkpoints/ERFNet.ckpt")
+    assert table(rows, columns, 24)[1].endswith("…kpoints/ERFNet.ckpt")
