@@ -102,7 +102,8 @@ class SinkFeed(Feed):
 class _SinkRows:
     """What GeneratorDataset reads, in a thread of its own: something with a length and an iterator.
 
-    The queue of a device asks for epoch after epoch. There is one only: whoever asks again waits until all is closed.
+    MindData first takes the first row to see its shapes, as often as it likes. Then the queue of a device asks for epoch
+    after epoch, and there is one only: whoever asks for another waits until all is closed.
     """
 
     def __init__(self, inputs: StepInputs, total: int) -> None:
@@ -110,17 +111,17 @@ class _SinkRows:
         self.fault: BaseException | None = None
         self._inputs, self._total = inputs, total
         self._lock = threading.Lock()
-        self._begun, self._closed = threading.Event(), threading.Event()
+        self._beyond_first, self._closed = threading.Event(), threading.Event()
 
     def __len__(self) -> int:
         return self._total
 
     def __iter__(self) -> Iterator[StepInput]:
-        if self._begun.is_set():
+        if self._beyond_first.is_set():
             self._closed.wait()
             return
-        self._begun.set()
         yield self.first
+        self._beyond_first.set()
         while (row := self._next()) is not None:
             yield row
 

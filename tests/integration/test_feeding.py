@@ -38,6 +38,8 @@ def inputs(fault_at=None):
 def queue(step, dataset, sink_size, jit_config, input_signature):
     """What mindspore.data_sink does on Ascend, without a device: a call takes a row and a step."""
     assert sink_size == 1
+    assert dataset.output_shapes()[0] == list(input_signature[0].shape)  # takes a row, which must not be lost
+    assert len(dataset.output_types()) == len(input_signature)
     rows = dataset.create_tuple_iterator(num_epochs=1)
     shapes = [(column.shape, column.dtype) for column in input_signature]
 
