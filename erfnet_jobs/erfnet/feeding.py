@@ -102,7 +102,7 @@ class SinkFeed(Feed):
 class _SinkRows:
     """What GeneratorDataset reads, in a thread of its own: something with a length and an iterator.
 
-    MindData first takes the first row to see its shapes, as often as it likes. Then the queue of a device asks for epoch
+    MindData takes the first row to see its shapes, as often as it likes. Then the queue of a device asks for epoch
     after epoch, and there is one only: whoever asks for another waits until all is closed.
     """
 
