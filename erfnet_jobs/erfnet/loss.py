@@ -60,12 +60,18 @@ class WeightedLoss(nn.Cell):
 _log_softmax = LogSoftmax()
 
 
-def weighted_sums(logits: Tensor, labels: Tensor, class_weights: Tensor) -> tuple[Tensor, Tensor]:
-    """(sum of w[y] * ce, sum of w[y]) over all pixels: logits N x C x h x w, labels N x h x w, weights C."""
+def weighted_losses(logits: Tensor, labels: Tensor, class_weights: Tensor) -> tuple[Tensor, Tensor]:
+    """(w[y] * ce, w[y]) of each pixel, float32 N x h x w: logits N x C x h x w, labels N x h x w, weights C."""
     logits = logits.astype(mstype.float32)  # mixed precision may leave them in 16 bits
     weights = ops.gather(class_weights, labels, 0)
     of_label = ops.gather_elements(_log_softmax(logits), 1, ops.expand_dims(labels, 1))
-    return -(ops.squeeze(of_label, 1) * weights).sum(), weights.sum()
+    return -(ops.squeeze(of_label, 1) * weights), weights
+
+
+def weighted_sums(logits: Tensor, labels: Tensor, class_weights: Tensor) -> tuple[Tensor, Tensor]:
+    """The sums over all pixels of what `weighted_losses` gives."""
+    losses, weights = weighted_losses(logits, labels, class_weights)
+    return losses.sum(), weights.sum()
 
 
 def check_finite(loss: float, stage: int, epoch: int, step: int, lr: float) -> None:

@@ -109,8 +109,3 @@ def make_network(name: str) -> nn.Cell:
     """The network called `name` ('erfnet' or 'encoder'), its parameters not yet initialised; see `initialise`."""
     networks = {ERFNET: ERFNet, ENCODER: EncoderPred}
     return networks[name]()
-
-
-def label_scale(name: str) -> int:
-    """By how much the logits of network `name` are smaller than its input, per side."""
-    return {ERFNET: 1, ENCODER: 8}[name]

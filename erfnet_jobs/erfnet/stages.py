@@ -10,6 +10,8 @@ from erfnet_jobs.train_spec import TrainSpec
 
 FILE_PREFIXES = {ENCODER: "Encoder", ERFNET: "ERFNet"}
 CLASS_WEIGHTS: dict[str, tuple[float, ...]] = {ENCODER: ENCODER_WEIGHTS, ERFNET: DECODER_WEIGHTS}
+# By how much a network's logits, and the labels that go with them, are smaller than its input, per side.
+LABEL_SCALES = {ENCODER: 8, ERFNET: 1}
 
 
 @dataclass(frozen=True)
@@ -18,17 +20,24 @@ class Stage:
 
     The recipe of mindspore-ai/models, research/cv/erfnet: both networks fall from the first learning rate to 0 over
     the epochs of their two stages; the first crops by one ratio, the others by ratios from 1 to 1.3. Dropout is that of
-    erfnet_pytorch: rates of the blocks at 1/4 and at 1/8 of the resolution. Labels are `label_scale` times smaller than
-    images, per side.
+    erfnet_pytorch: rates of the blocks at 1/4 and at 1/8 of the resolution.
     """
 
     number: int
     network: str
     pair: tuple[int, int]
     crop_ratios: tuple[float, float]
-    class_weights: tuple[float, ...]
-    label_scale: int
     dropout: tuple[float, float] = (0.03, 0.3)
+
+    @property
+    def class_weights(self) -> tuple[float, ...]:
+        """Those of its network."""
+        return CLASS_WEIGHTS[self.network]
+
+    @property
+    def label_scale(self) -> int:
+        """That of its network."""
+        return LABEL_SCALES[self.network]
 
     def checkpoint_name(self, epoch: int, steps: int) -> str:
         """The file name after `epoch` (from 1) of `steps` steps."""
@@ -36,10 +45,10 @@ class Stage:
 
 
 STAGES = {
-    1: Stage(1, ENCODER, (1, 2), (1.2, 1.2), ENCODER_WEIGHTS, label_scale=8),
-    2: Stage(2, ENCODER, (1, 2), (1.0, 1.3), ENCODER_WEIGHTS, label_scale=8),
-    3: Stage(3, ERFNET, (3, 4), (1.0, 1.3), DECODER_WEIGHTS, label_scale=1),
-    4: Stage(4, ERFNET, (3, 4), (1.0, 1.3), DECODER_WEIGHTS, label_scale=1),
+    1: Stage(1, ENCODER, (1, 2), (1.2, 1.2)),
+    2: Stage(2, ENCODER, (1, 2), (1.0, 1.3)),
+    3: Stage(3, ERFNET, (3, 4), (1.0, 1.3)),
+    4: Stage(4, ERFNET, (3, 4), (1.0, 1.3)),
 }
 
 

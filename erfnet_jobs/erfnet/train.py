@@ -30,7 +30,7 @@ from erfnet_jobs.erfnet.stages import StageRun, stage_runs, total_epochs
 from erfnet_jobs.erfnet.step_inputs import epoch_lr, step_inputs
 from erfnet_jobs.erfnet.train_step import TrainStep
 from erfnet_jobs.erfnet.training_data import rows_to_train_on
-from erfnet_jobs.erfnet.validation import Validation, validates, validations_left
+from erfnet_jobs.erfnet.validation import Validation, is_due, validates, validations_left
 from erfnet_jobs.erfnet.world import average, broadcast
 from erfnet_jobs.plan import Plan
 from erfnet_jobs.reports import CheckpointRemoved, CheckpointWritten, Phase, Report
@@ -172,7 +172,7 @@ class Training:
         average(network.step.statistics, self.rank.world_size)
         if self.manifest:
             self._save(run, network, (epoch + 1, self.steps, lr), self.manifest)
-        if network.validation and network.validation.is_due(epoch + 1, run.epochs):
+        if network.validation and is_due(self.spec, epoch + 1, run.epochs):
             self._validate(run, network.validation, epoch + 1, name)
         if self.manifest:
             self._prune(run, self.manifest)

@@ -44,10 +44,10 @@ def validates(spec: TrainSpec, world_size: int) -> bool:
 
 def validations_left(spec: TrainSpec, runs: Sequence[StageRun]) -> int:
     """How often `runs` will be measured."""
-    return sum(_is_due(spec, epoch, run.epochs) for run in runs for epoch in range(run.done + 1, run.epochs + 1))
+    return sum(is_due(spec, epoch, run.epochs) for run in runs for epoch in range(run.done + 1, run.epochs + 1))
 
 
-def _is_due(spec: TrainSpec, epoch: int, epochs: int) -> bool:
+def is_due(spec: TrainSpec, epoch: int, epochs: int) -> bool:
     """Whether to measure after `epoch` (from 1) of a stage's `epochs`: every so often, and at the end."""
     return spec.validate_every > 0 and (epoch % spec.validate_every == 0 or epoch == epochs)
 
@@ -60,7 +60,6 @@ class Validation:
     """
 
     def __init__(self, spec: TrainSpec, name: str, cell: nn.Cell, rank: RankEnvironment, threads: int = 1) -> None:
-        self._spec = spec
         try:
             source = open_source(Path(spec.data), SPLIT)
         except BadData as error:
@@ -80,10 +79,6 @@ class Validation:
             threads=threads,
         )
         self.compiled = False
-
-    def is_due(self, epoch: int, epochs: int) -> bool:
-        """Whether to measure after `epoch` (from 1) of a stage's `epochs`."""
-        return _is_due(self._spec, epoch, epochs)
 
     def __call__(self, stage: int, epoch: int, step: int, write: Callable[[Report], None]) -> Measured:
         """Measure now, and report it as metrics of `step` (of the stage); raises BadData."""

@@ -17,8 +17,8 @@ from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.erfnet import checkpoints
 from erfnet_jobs.erfnet.adam import Adam
 from erfnet_jobs.erfnet.inference import inference_network, use_weights
-from erfnet_jobs.erfnet.model import label_scale, make_network
-from erfnet_jobs.erfnet.stages import CLASS_WEIGHTS
+from erfnet_jobs.erfnet.model import make_network
+from erfnet_jobs.erfnet.stages import CLASS_WEIGHTS, LABEL_SCALES
 from erfnet_jobs.erfnet.train_step import TrainStep
 from erfnet_jobs.erfnet.weights import published_name
 from erfnet_jobs.erfnet.weights_import import import_weights
@@ -133,7 +133,7 @@ def stepped(request, tmp_path_factory):
     chance = np.random.default_rng(2)
     # At 1/8 18 x 18, so that the taps of dilation 16 see more than padding.
     images = chance.random((2, 3, 144, 144), np.float32)
-    side = 144 // label_scale(name)
+    side = 144 // LABEL_SCALES[name]
     labels = chance.integers(0, CLASSES, (2, side, side)).astype(np.int32)
     state = away_from_kinks(random_erfnet(seed=3), name, images).state_dict()
     reference = random_erfnet()
