@@ -14,6 +14,7 @@ class Request:
     """A job to submit: its spec, and how it is placed and retried.
 
     `priority`: higher goes first. `devices`: exactly these of `host`. `after`: jobs that must succeed first.
+    `time_limit`: seconds for each attempt. `rank_table`: the text of a user's own rank table, whose devices it gets.
     """
 
     spec: Spec
@@ -23,6 +24,8 @@ class Request:
     devices: tuple[int, ...] | None = None
     max_attempts: int = 3
     after: tuple[int, ...] = field(default=())
+    time_limit: float | None = None
+    rank_table: str | None = None
 
     def __post_init__(self) -> None:
         require(whole(self.max_attempts, 1, 100), "max attempts", self.max_attempts, "give a number from 1 to 100")

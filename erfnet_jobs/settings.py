@@ -22,7 +22,11 @@ class Settings:
 
     `broker_url` and `database_url` of None mean the embedded ones: a Redis on a Unix socket in the home, a SQLite file
     in the home. `lease_timeout` is how long a lease may stand still before its attempt is lost; `start_timeout` how
-    long the parts of a gang may take from assigned to started; `stuck_timeout` how long an attempt may report nothing.
+    long the parts of a gang may take from assigned to started; `stuck_timeout` how long an attempt may report nothing,
+    and `compile_timeout` how long before its first step. `reserve_after` is how long a job waits for devices before it
+    keeps what becomes free. `device_interval` is between two looks at the host's devices; `warning_runs` says whether
+    devices in health Warning get jobs. Where `allowed_paths` has folders, the paths of jobs must lie below them.
+    `remote_control` lets Celery's commands through Redis reach the worker.
     """
 
     home: Path
@@ -35,7 +39,13 @@ class Settings:
     lease_timeout: float = 30.0
     start_timeout: float = 120.0
     stuck_timeout: float = 1800.0
+    compile_timeout: float = 3600.0
+    reserve_after: float = 300.0
+    device_interval: float = 10.0
     retry_delay: float = 10.0
+    warning_runs: bool = True
+    allowed_paths: tuple[Path, ...] = ()
+    remote_control: bool = False
     npu_smi: str | None = None
     hccn_tool: str | None = None
     hccn_conf: Path = Path("/etc/hccn.conf")
@@ -78,6 +88,17 @@ def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def _paths(text: str) -> tuple[Path, ...]:
+    return tuple(_path(part) for part in text.split(os.pathsep) if part)
+
+
+def _switch(text: str) -> bool:
+    words = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
+    if text.lower() not in words:
+        raise ValueError("neither true nor false")
+    return words[text.lower()]
+
+
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "home": _path,
     "runs": _path,
@@ -87,7 +108,13 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "lease_timeout": _seconds,
     "start_timeout": _seconds,
     "stuck_timeout": _seconds,
+    "compile_timeout": _seconds,
+    "reserve_after": _seconds,
+    "device_interval": _seconds,
     "retry_delay": _seconds,
+    "warning_runs": _switch,
+    "allowed_paths": _paths,
+    "remote_control": _switch,
 }
 
 
@@ -149,7 +176,12 @@ def load_settings(flags: Mapping[str, object] | None = None, environ: Mapping[st
 def environment_of(settings: Settings) -> dict[str, str]:
     """The ERFNET_JOBS_* variables that make another process load the same settings."""
     values = {entry.name: getattr(settings, entry.name) for entry in fields(Settings)}
-    return {PREFIX + name.upper(): str(value) for name, value in values.items() if value is not None}
+    return {PREFIX + name.upper(): _written(value) for name, value in values.items() if value not in (None, ())}
+
+
+def _written(value: object) -> str:
+    """As `_read` takes it."""
+    return os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def with_home(settings: Settings, home: Path) -> Settings:

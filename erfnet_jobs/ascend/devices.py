@@ -10,14 +10,31 @@ from erfnet_jobs.choices import MAX_CARDS
 from erfnet_jobs.errors import UsageError
 
 CPU_SLOT = "cpu"
+ASCEND_CHIP = "ascend"
 HEALTHY = "ok"
 # Beside the chips' nodes lie davinci_manager, devmm_svm and hisi_hdc, which are no devices.
 NODE_PATTERN = re.compile(r"davinci(\d+)")
 
 
 @dataclass(frozen=True)
+class DeviceProcess:
+    """A process on a device, as `npu-smi info` tells it. `memory` is in bytes."""
+
+    pid: int
+    name: str
+    memory: int | None = None
+
+
+@dataclass(frozen=True)
 class Device:
-    """One device: its logical id on this host, and `memory` in bytes where it has its own."""
+    """One device; what the host's tools cannot tell is None.
+
+    `id` is the logic id on this host, by which jobs are placed, and ASCEND_RT_VISIBLE_DEVICES names it;
+    `physical_id` is N of /dev/davinciN, by which rank tables name it. `health` is 'ok', 'warning', 'alarm',
+    'critical' or 'unknown'. `memory` and `memory_used` are bytes of the memory that models use, `temperature` is in
+    degrees Celsius, `power` in watts, `ai_core` the use of its AI cores in percent. `link` is 'up' or 'down'. `cores`
+    are the host's cores near it, as '0-23,48-71'. `processes` of None: unknown, which is not 'none'.
+    """
 
     id: int
     kind: str
@@ -25,6 +42,31 @@ class Device:
     health: str = HEALTHY
     generation: str | None = None
     memory: int | None = None
+    memory_used: int | None = None
+    npu_id: int | None = None
+    chip_id: int | None = None
+    physical_id: int | None = None
+    error_code: str | None = None
+    temperature: float | None = None
+    power: float | None = None
+    ai_core: float | None = None
+    processes: tuple[DeviceProcess, ...] | None = None
+    device_ip: str | None = None
+    link: str | None = None
+    cores: str | None = None
+
+
+@dataclass(frozen=True)
+class HostDevices:
+    """The devices of this host by id, the versions of its driver and of CANN, and what its tools could not tell.
+
+    `troubles` are sentences for people: which tool failed, why, and what to do.
+    """
+
+    devices: tuple[Device, ...]
+    driver: str | None = None
+    cann: str | None = None
+    troubles: tuple[str, ...] = ()
 
 
 def usable_cores() -> int:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from erfnet_jobs.errors import DiskFull, MissingDependency, RegistryNotMigrated, RegistryUnreachable, UsageError
 
 # The newest migration; a test compares it with the migration scripts, so that commands need not load Alembic.
-HEAD = "0002"
+HEAD = "0003"
 BUSY_SECONDS = 15
 CONNECT_SECONDS = 5
 # A link that is dead without a word must not hold a supervisor for ever (libpq, "Parameter Key Words").

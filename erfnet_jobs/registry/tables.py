@@ -85,7 +85,8 @@ class Job(Base):
 
     `attempt` is the number of the newest attempt (0: none yet) and fences every write. `host_name` and `devices` (JSON
     list) are what the user demanded; `placed_on` names the hosts it got. `cancel_requested` is a wish that
-    supervisors read with every beat.
+    supervisors read with every beat. `time_limit` is in seconds for each attempt. `rank_table` is a user's own rank
+    table (JSON text), and `pinned` what it means here: a JSON list of [host, [logical device ids]], by server.
     """
 
     __tablename__ = "job"
@@ -129,6 +130,9 @@ class Job(Base):
     images_per_second: Mapped[float | None]
     eta_seconds: Mapped[float | None]
     mean_iou: Mapped[float | None]
+    time_limit: Mapped[float | None]
+    rank_table: Mapped[str | None]
+    pinned: Mapped[str | None]
 
 
 class JobDependency(Base):
@@ -199,7 +203,11 @@ class Lease(Base):
 
 
 class Host(Base):
-    """A machine with a worker. `beat` is its worker's pulse; `instance` tells one run of the worker from the next."""
+    """A machine with a worker. `beat` is its worker's pulse; `instance` tells one run of the worker from the next.
+
+    `family` is what its devices are ('cpu', '910A', '310P', ...): a gang has one family. `usable` and `free` are its
+    devices in health, and those of them that no attempt holds, as ranges of ids ('0-3,6'): what a placement pass reads.
+    """
 
     __tablename__ = "host"
     name: Mapped[str] = mapped_column(primary_key=True)
@@ -212,10 +220,19 @@ class Host(Base):
     registered_at: Mapped[datetime]
     seen_at: Mapped[datetime]
     stopped_at: Mapped[datetime | None]
+    family: Mapped[str] = mapped_column(default="cpu", server_default="cpu")
+    usable: Mapped[str] = mapped_column(default="", server_default="")
+    free: Mapped[str] = mapped_column(default="", server_default="")
+    driver: Mapped[str | None]
+    cann: Mapped[str | None]
+    trouble: Mapped[str | None]
 
 
 class Device(Base):
-    """A device of a host by its logical id. `cordoned` holds the reason why no job may have it."""
+    """A device of a host by its logical id. `cordoned` holds the reason why no job may have it.
+
+    `busy` says which processes that are none of ours are on it. `cores` are the host's cores near it ('0-23').
+    """
 
     __tablename__ = "device"
     host_name: Mapped[str] = mapped_column(ForeignKey("host.name"), primary_key=True)
@@ -226,6 +243,15 @@ class Device(Base):
     health: Mapped[str]
     present: Mapped[bool] = mapped_column(default=True)
     cordoned: Mapped[str | None]
+    busy: Mapped[str | None]
+    error_code: Mapped[str | None]
+    npu_id: Mapped[int | None] = mapped_column(Integer)
+    chip_id: Mapped[int | None] = mapped_column(Integer)
+    physical_id: Mapped[int | None] = mapped_column(Integer)
+    device_ip: Mapped[str | None]
+    link: Mapped[str | None]
+    cores: Mapped[str | None]
+    memory: Mapped[int | None]
 
 
 class Checkpoint(Base):
