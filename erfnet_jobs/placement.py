@@ -10,13 +10,16 @@ from dataclasses import dataclass
 
 from erfnet_jobs.jobs import Part
 
+CPU_FAMILY = "cpu"
+
 
 @dataclass(frozen=True)
 class HostState:
     """A host as placement sees it.
 
     `storage` tells which run directory it sees. `usable` are its devices in health, `free` those of them that no
-    attempt holds. `is_open`: it has a live worker and is not drained.
+    attempt holds. `is_open`: it has a live worker and is not drained. `family` is what its devices are: 'cpu', or an
+    Ascend generation.
     """
 
     name: str
@@ -24,6 +27,7 @@ class HostState:
     usable: frozenset[int]
     free: frozenset[int]
     is_open: bool = True
+    family: str = CPU_FAMILY
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Demand:
     """What a queued job needs.
 
     `host` and `devices`: these and no others. `storages`: what it reads lies there, so its hosts must see them.
+    `pinned`: exactly these devices of these hosts, with ranks in this order. `families`: those it can run on (None:
+    all); a gang has one family. `waited` is for how many seconds it could have been placed.
     """
 
     job: int
@@ -39,6 +45,9 @@ class Demand:
     host: str | None = None
     devices: tuple[int, ...] | None = None
     storages: frozenset[str] = frozenset()
+    pinned: tuple[Part, ...] | None = None
+    families: frozenset[str] | None = None
+    waited: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,16 @@ ASCEND = "Ascend"
 
 @dataclass(frozen=True)
 class RankPlace:
-    """Where one rank runs. `device` is the logical id on its host, `local_rank` its index among that host's ranks."""
+    """Where one rank runs. `device` is the logical id on its host, `local_rank` its index among that host's ranks.
+
+    `cores` are the host's cores near the device ('0-23,48-71'), None where that is not known.
+    """
 
     rank: int
     host: str
     device: int
     local_rank: int
+    cores: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class Plan:
 
     `run_dir` is the attempt's folder, `data_dir` where MindRecords are built and kept, `inputs` the checkpoints to
     evaluate, export, infer with or start from, `resume` the checkpoint from which a training goes on (None: from its
-    beginning). `threads` is how many CPU threads each rank may use.
+    beginning). `threads` is how many CPU threads each rank may use. `rank_table` is the file of HCCL's rank table, where
+    there is one. `time_limit` is how many seconds the attempt may take.
     """
 
     kind: JobKind
@@ -67,6 +72,8 @@ class Plan:
     inputs: tuple[CheckpointFile, ...] = ()
     resume: CheckpointFile | None = None
     threads: int = 1
+    rank_table: str | None = None
+    time_limit: float | None = None
 
     @property
     def world_size(self) -> int:
