@@ -1,5 +1,6 @@
 # make demo    from nothing to a trained, measured, exported ERFNet, in .venv and ~/.erfnet-jobs/demo
 # make test    all tests       make check   linters, types, import directions       make bench   speed, as ratios
+# make chaos   random faults by the thousand, for an hour or more; to repeat: make chaos CHAOS_SEED=N CHAOS_RUNS=N
 #
 # DATA=DIR     the demo's dataset (Cityscapes layout) instead of made-up scenes
 # PYTHON=...   the Python for .venv (default: the first of python3, python3.12, python3.11 that is 3.11 or 3.12)
@@ -18,10 +19,10 @@ PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \
 	"$$python" -c '$(fits)' 2>/dev/null && { echo "$$python"; exit; }; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check format bench dist clean
+.PHONY: help demo test chaos check format bench dist clean
 
 help:
-	@sed -n '1,7s/^# \{0,1\}//p' Makefile
+	@sed -n '1,8s/^# \{0,1\}//p' Makefile
 
 $(BIN)/python:
 	@[ -n "$(PYTHON)" ] || { echo "No Python 3.11 or 3.12 with venv found: install one, or say make PYTHON=/path/to/python3.12"; exit 2; }
@@ -44,6 +45,10 @@ demo: $(VENV)/.worker
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(TESTS)
+
+# A seed and a number of runs from the environment or the command line reach the tests; see tests/chaos_runs.py.
+chaos: $(VENV)/.dev
+	CHAOS_SEED='$(CHAOS_SEED)' CHAOS_RUNS='$(CHAOS_RUNS)' $(BIN)/python -m pytest -m chaos --timeout 0 $(TESTS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

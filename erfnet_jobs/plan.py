@@ -57,8 +57,8 @@ class Plan:
 
     `run_dir` is the attempt's folder, `data_dir` where MindRecords are built and kept, `inputs` the checkpoints to
     evaluate, export, infer with or start from, `resume` the checkpoint from which a training goes on (None: from its
-    beginning). `threads` is how many CPU threads each rank may use. `rank_table` is the file of HCCL's rank table, where
-    there is one. `time_limit` is how many seconds the attempt may take.
+    beginning). `threads` is how many CPU threads each rank may use. `rank_table` is the file of HCCL's rank table,
+    where there is one. `time_limit` is how many seconds the attempt may take.
     """
 
     kind: JobKind

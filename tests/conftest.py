@@ -15,10 +15,17 @@ from hypothesis import settings
 
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.migrate import upgrade
+from tests.chaos_runs import SEED
 
 # How long an example takes is the machine's affair: tests assert no timings.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """The seed of random runs, where there are any."""
+    return f"CHAOS_SEED={SEED}" if "not chaos" not in config.option.markexpr else None
+
 
 # What runs the tests in the background may have them ignore Ctrl-C, and every process that they start would too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
