@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.events import now, record_event
 from erfnet_jobs.registry.jobs import end_job, get_job, move_job
+from erfnet_jobs.registry.summaries import refresh_summary
 from erfnet_jobs.registry.tables import Attempt, Job, Lease, Placement
 from erfnet_jobs.registry.text import printable
 from erfnet_jobs.states import PLACED, JobState, Outcome, PartState
@@ -87,6 +88,8 @@ def assign(session: Session, job_id: int, attempt: int, parts: Sequence[Part], r
         )
         for part in parts
     )
+    for part in parts:
+        refresh_summary(session, part.host)
     devices = "; ".join(f"{part.host}: {','.join(map(str, part.devices))}" for part in parts)
     record_event(session, "assigned", f"devices {devices}", job=job_id, attempt=number)
     return True
@@ -206,6 +209,7 @@ def clear_part(session: Session, job_id: int, attempt: int, host: str) -> None:
         .where(Placement.job_id == job_id, Placement.attempt == attempt, Placement.host_name == host)
         .values(state=PartState.ENDED)
     )
+    refresh_summary(session, host)
 
 
 def _parts_left(session: Session, job_id: int, attempt: int) -> bool:
@@ -259,12 +263,15 @@ def end_attempt(session: Session, job_id: int, attempt: int, end: End, retry_del
     )
     if not _changed(ended):
         return False
-    session.execute(
+    unstarted = session.scalars(
         update(Placement)
         .where(Placement.job_id == job_id, Placement.attempt == attempt, Placement.state == PartState.ASSIGNED)
         .values(state=PartState.ENDED)
+        .returning(Placement.host_name)
         .execution_options(synchronize_session=False)
     )
+    for host in unstarted:
+        refresh_summary(session, host)
     session.expire_all()
     record_event(session, f"attempt {end.outcome}", end.reason, job=job_id, attempt=attempt)
     _move_on(session, job_id, attempt, end, retry_delay)

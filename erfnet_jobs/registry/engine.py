@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.errors import DiskFull, MissingDependency, RegistryNotMigrated, RegistryUnreachable, UsageError
+from erfnet_jobs.registry.summaries import refresh_stale
 
 # The newest migration; a test compares it with the migration scripts, so that commands need not load Alembic.
 HEAD = "0003"
@@ -98,9 +99,9 @@ class Registry:
     """The registry of one database URL.
 
     `read()` and `write()` give a Session in one transaction, whose rows may be looked at after its end; `write`
-    commits at its end and takes SQLite's write lock at its beginning, so that what it reads stays true. Both raise
-    RegistryUnreachable when the database does not answer or stays locked, and the first of them RegistryNotMigrated
-    when its schema is not this program's.
+    commits at its end, with the summaries of the hosts that it changed, and takes SQLite's write lock at its beginning,
+    so that what it reads stays true. Both raise RegistryUnreachable when the database does not answer or stays locked,
+    and the first of them RegistryNotMigrated when its schema is not this program's.
     """
 
     def __init__(self, database_url: str) -> None:
@@ -132,6 +133,7 @@ class Registry:
         with self._translated(), Session(self._write_engine, expire_on_commit=False) as session, session.begin():
             self._check(session)
             yield session
+            refresh_stale(session)
 
     def close(self) -> None:
         """Close all connections."""

@@ -1,6 +1,5 @@
 """Hosts and their devices: registering, beating, and what is free on them."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,10 +9,8 @@ from sqlalchemy.orm import Session
 
 from erfnet_jobs.errors import NotFound, UsageError
 from erfnet_jobs.registry.events import Actor, now, record_event
-from erfnet_jobs.registry.tables import Device, Host, Placement
-from erfnet_jobs.states import PartState
-
-HEALTHY = "ok"
+from erfnet_jobs.registry.summaries import HEALTHY, held_devices, is_usable, refresh_summary
+from erfnet_jobs.registry.tables import Device, Host
 
 
 @dataclass(frozen=True)
@@ -39,11 +36,12 @@ class DeviceSummary:
     present: bool
     cordoned: str | None
     job: int | None
+    busy: str | None = None
 
     @property
     def usable(self) -> bool:
         """Whether a job may have it at all."""
-        return self.present and self.health == HEALTHY and self.cordoned is None
+        return is_usable(self)
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ class HostSummary:
 
 def list_hosts(session: Session, *, with_stopped: bool = True) -> list[HostSummary]:
     """All registered hosts by name, with their devices and who holds them."""
-    held = _held(session)
+    held = held_devices(session)
     devices: dict[str, list[DeviceSummary]] = {}
     for row in session.scalars(select(Device).order_by(Device.host_name, Device.id)):
         summary = DeviceSummary(
@@ -87,6 +85,7 @@ def list_hosts(session: Session, *, with_stopped: bool = True) -> list[HostSumma
             present=row.present,
             cordoned=row.cordoned,
             job=held.get((row.host_name, row.id)),
+            busy=row.busy,
         )
         devices.setdefault(row.host_name, []).append(summary)
     hosts = select(Host).order_by(Host.name)
@@ -120,15 +119,13 @@ def register_host(
     if session.get_bind().dialect.name == "sqlite":
         _refuse_second_host(session, name)
     at = now(session)
-    host = session.get(Host, name)
-    if host is None:
-        host = Host(name=name, registered_at=at)
-        session.add(host)
-    host.address, host.storage_id, host.version, host.instance = address, storage_id, version, instance
-    host.seen_at, host.stopped_at = at, None
-    host.beat = (host.beat or 0) + 1
-    session.flush()
+    now_true = {"address": address, "storage_id": storage_id, "version": version, "instance": instance, "seen_at": at}
+    if session.get(Host, name) is None:
+        session.add(Host(name=name, registered_at=at, beat=0, **now_true))
+        session.flush()
+    # Devices before the host's own row, which is locked last: who cordons devices takes this order too.
     _renew_devices(session, name, devices)
+    session.execute(update(Host).where(Host.name == name).values(beat=Host.beat + 1, stopped_at=None, **now_true))
     record_event(session, "host up", f"worker {version} at {address}", host=name)
 
 
@@ -152,6 +149,8 @@ def _renew_devices(session: Session, host: str, devices: Iterable[FoundDevice]) 
             session.add(device)
         device.kind, device.name, device.generation = found.kind, found.name, found.generation
         device.health, device.present = found.health, True
+    session.flush()
+    refresh_summary(session, host)
 
 
 def beat_host(session: Session, name: str, instance: str) -> bool:
@@ -200,6 +199,7 @@ def _set_cordon(session: Session, host: str, devices: Sequence[int], old: str | 
         .values(cordoned=new)
     )
     if isinstance(changed, CursorResult) and changed.rowcount:
+        refresh_summary(session, host)
         text = f"devices {', '.join(map(str, devices))}: {new or old}"
         record_event(session, "cordoned" if new else "uncordoned", text, host=host)
 
@@ -207,14 +207,6 @@ def _set_cordon(session: Session, host: str, devices: Sequence[int], old: str | 
 def host_beats(session: Session) -> dict[str, int]:
     """The pulse of every host's worker."""
     return dict(session.execute(select(Host.name, Host.beat)).tuples().all())
-
-
-def _held(session: Session) -> dict[tuple[str, int], int]:
-    """The job that holds each device: all placements that have not ended hold theirs."""
-    held = select(Placement.host_name, Placement.devices, Placement.job_id).where(
-        Placement.state.in_([PartState.ASSIGNED, PartState.STARTING, PartState.RUNNING])
-    )
-    return {(host, device): job for host, devices, job in session.execute(held) for device in json.loads(devices)}
 
 
 def _summary(host: Host, devices: Iterable[DeviceSummary]) -> HostSummary:

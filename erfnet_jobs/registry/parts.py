@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.registry.summaries import HELD
 from erfnet_jobs.registry.tables import Attempt, Job, Lease, Placement
 from erfnet_jobs.states import PartState
 
-HELD = (PartState.ASSIGNED, PartState.STARTING, PartState.RUNNING)
 UNSTARTED = (PartState.ASSIGNED, PartState.STARTING)
 
 

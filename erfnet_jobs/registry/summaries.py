@@ -1,0 +1,130 @@
+"""Each host in one row: its family, its usable devices and the free ones, so that a placement pass reads no more.
+
+Whoever changes a host's devices or placements calls `refresh_summary` in the same transaction. The summary is made from
+the rows just before the commit, under the lock of the host's row: of two transactions side by side the later one sees
+what the earlier one did. Host rows are locked last of all rows, and in order of their names, so nobody waits in a
+circle.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.orm import Session
+
+from erfnet_jobs.id_ranges import to_ranges
+from erfnet_jobs.registry.tables import Device, Host, Placement
+from erfnet_jobs.states import PartState
+
+HEALTHY = "ok"
+HELD = (PartState.ASSIGNED, PartState.STARTING, PartState.RUNNING)
+_STALE = "hosts whose summary is stale"
+
+
+class DeviceState(Protocol):
+    """What decides whether a job may have a device."""
+
+    @property
+    def present(self) -> bool:
+        """Whether its host has it still."""
+
+    @property
+    def health(self) -> str:
+        """'ok', or what is wrong with it."""
+
+    @property
+    def cordoned(self) -> str | None:
+        """Why no job may have it."""
+
+    @property
+    def busy(self) -> str | None:
+        """Which processes that are none of ours are on it."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a placement pass needs to know of a host; `usable` and `free` are ranges of device ids."""
+
+    family: str
+    usable: str
+    free: str
+
+
+def is_usable(device: DeviceState) -> bool:
+    """Whether a job may have a device at all: it is there, in health, not cordoned and not busy."""
+    return device.present and device.health == HEALTHY and device.cordoned is None and device.busy is None
+
+
+def refresh_summary(session: Session, host: str) -> None:
+    """Have the host's summary made anew at the end of this transaction of `Registry.write`."""
+    session.info.setdefault(_STALE, set()).add(host)
+
+
+def refresh_stale(session: Session) -> None:
+    """Make the summaries anew that are stale; `Registry.write` does it just before it commits."""
+    names = session.info.pop(_STALE, None)
+    if not names:
+        return
+    session.flush()
+    locked = select(Host.name).where(Host.name.in_(names)).order_by(Host.name).with_for_update(key_share=True)
+    session.execute(locked).all()
+    found = summaries_of(session, names)
+    rows = [{"host": name, **vars(summary)} for name, summary in sorted(found.items())]
+    made = update(Host).where(Host.name == bindparam("host"))
+    made = made.values(family=bindparam("family"), usable=bindparam("usable"), free=bindparam("free"))
+    session.connection().execute(made, rows)
+
+
+def summary_of(session: Session, host: str) -> Summary:
+    """What the rows of its devices and placements say of a host now."""
+    return summaries_of(session, [host])[host]
+
+
+def wrong_summaries(session: Session) -> dict[str, tuple[Summary, Summary]]:
+    """The hosts whose summary is not what the rows say: (as it stands, as it should be); there must be none."""
+    stored = {row.name: Summary(row.family, row.usable, row.free) for row in _stored(session)}
+    right = summaries_of(session, stored)
+    return {name: (stored[name], right[name]) for name in stored if stored[name] != right[name]}
+
+
+def _stored(session: Session) -> Iterable[Host]:
+    return session.scalars(select(Host).execution_options(populate_existing=True)).all()
+
+
+def summaries_of(session: Session, hosts: Iterable[str]) -> dict[str, Summary]:
+    """What the rows of their devices and placements say of some hosts."""
+    names = list(hosts)
+    devices: dict[str, list[Device]] = {name: [] for name in names}
+    rows = select(Device).where(Device.host_name.in_(names)).order_by(Device.host_name, Device.id)
+    for device in session.scalars(rows.execution_options(populate_existing=True)):
+        devices[device.host_name].append(device)
+    held: dict[str, set[int]] = {}
+    for host, device_id in held_devices(session, names):
+        held.setdefault(host, set()).add(device_id)
+    return {name: _summary(found, held.get(name, set())) for name, found in devices.items()}
+
+
+def held_devices(session: Session, hosts: Iterable[str] | None = None) -> Mapping[tuple[str, int], int]:
+    """The job that holds each device, of some hosts or of all: placements that have not ended hold theirs."""
+    rows = select(Placement.host_name, Placement.devices, Placement.job_id).where(Placement.state.in_(HELD))
+    if hosts is not None:
+        rows = rows.where(Placement.host_name.in_(list(hosts)))
+    return {(host, device): job for host, devices, job in session.execute(rows) for device in json.loads(devices)}
+
+
+def _summary(devices: list[Device], held: set[int]) -> Summary:
+    family = _family(devices)
+    usable = {device.id for device in devices if is_usable(device) and _kin(device) == family}
+    return Summary(family, to_ranges(usable), to_ranges(usable - held))
+
+
+def _family(devices: list[Device]) -> str:
+    """What most of the present devices are; a gang has one family, so others of the same host get no jobs."""
+    kin = [_kin(device) for device in devices if device.present] or [_kin(device) for device in devices]
+    return min(kin, key=lambda name: (-kin.count(name), name)) if kin else "cpu"
+
+
+def _kin(device: Device) -> str:
+    return device.generation or device.kind
