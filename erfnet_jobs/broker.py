@@ -13,6 +13,8 @@ PREFIX = "erfnet-jobs"
 PLACE_TASK = "erfnet_jobs.place"
 START_TASK = "erfnet_jobs.start"
 CANCEL_TASK = "erfnet_jobs.cancel"
+# Messages of another version only wake: what they hold is not read.
+MESSAGE_VERSION = 1
 SCHEMES = ("redis", "rediss", "redis+socket")
 
 # A dead link must not hold a shell for long; the Redis transport's own default is to wait for ever.
@@ -94,7 +96,13 @@ class Broker:
             # By the queue alone: it goes straight into the queue's list. With an exchange it would need bindings, which
             # a Redis that came back empty has lost, and the message would vanish without an error.
             self._app.send_task(
-                task, args=args, queue=queue, producer=self._producer, ignore_result=True, expires=EXPIRES_SECONDS
+                task,
+                args=args,
+                kwargs={"version": MESSAGE_VERSION},
+                queue=queue,
+                producer=self._producer,
+                ignore_result=True,
+                expires=EXPIRES_SECONDS,
             )
         except (OperationalError, RedisError, OSError) as error:
             self.close()

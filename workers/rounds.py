@@ -84,14 +84,16 @@ class Rounds:
     def _beat(self) -> None:
         if time.monotonic() < self._next_beat:
             return
-        self._next_beat = time.monotonic() + self._settings.beat_interval
         with self._registry.write() as session:
             ours = beat_host(session, self._settings.host_name, self._instance)
         if not ours:
+            # Somebody has upgraded the registry: until that is mended, every round ends here.
+            self._registry.check_version()
             raise AlreadyRunning(
                 f"another worker has registered as host {self._settings.host_name!r}: stop one of them, "
                 "or give them different names with ERFNET_JOBS_HOST_NAME"
             )
+        self._next_beat = time.monotonic() + self._settings.beat_interval
         if self._lookout.look():
             self._news.tell()
 

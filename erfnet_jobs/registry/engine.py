@@ -135,6 +135,12 @@ class Registry:
             yield session
             refresh_stale(session)
 
+    def check_version(self) -> None:
+        """Look again whether the schema is this program's: somebody may have upgraded it. Raises as `read`."""
+        self._checked = False
+        with self.read():
+            pass
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
@@ -163,7 +169,13 @@ class Registry:
         found = session.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
         if found != HEAD:
             raise RegistryNotMigrated(
-                f"the registry {self.shown_url} is at version {found}, this program needs {HEAD}: "
-                "run 'erfnet-jobs db upgrade' (or install the program that fits)"
+                f"the registry {self.shown_url} is at version {found}, this program needs {HEAD}: {_remedy(found)}"
             )
         self._checked = True
+
+
+def _remedy(found: str | None) -> str:
+    """What to do about a registry of another version; versions are numbers that grow."""
+    if found is not None and found > HEAD:
+        return "the registry is newer, so install the program that fits; nothing was changed"
+    return "run 'erfnet-jobs db upgrade' (or install the program that fits)"

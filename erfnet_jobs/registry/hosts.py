@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import CursorResult, select, text, update
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.errors import NotFound, UsageError
+from erfnet_jobs.registry.engine import HEAD
 from erfnet_jobs.registry.events import Actor, now, record_event
 from erfnet_jobs.registry.summaries import HEALTHY, held_devices, is_usable, refresh_summary
 from erfnet_jobs.registry.tables import Device, Host
@@ -154,10 +155,14 @@ def _renew_devices(session: Session, host: str, devices: Iterable[FoundDevice]) 
 
 
 def beat_host(session: Session, name: str, instance: str) -> bool:
-    """Increment the pulse of a worker; False where another run of a worker has taken the host over."""
+    """Increment the pulse of a worker, as long as the registry is of this program's version.
+
+    False where it is not, or another run of a worker has taken the host over.
+    """
+    ours = text("EXISTS (SELECT 1 FROM alembic_version WHERE version_num = :head)").bindparams(head=HEAD)
     beaten = session.execute(
         update(Host)
-        .where(Host.name == name, Host.instance == instance)
+        .where(Host.name == name, Host.instance == instance, ours)
         .values(beat=Host.beat + 1, seen_at=now(session), stopped_at=None)
     )
     return isinstance(beaten, CursorResult) and beaten.rowcount == 1

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from erfnet_jobs.broker import TIMEOUT_SECONDS, Broker, kind_queue, shown_url
+from erfnet_jobs.broker import MESSAGE_VERSION, TIMEOUT_SECONDS, Broker, kind_queue, shown_url
 from erfnet_jobs.errors import BrokerUnreachable
 from erfnet_jobs.states import JobKind
 from tests.services import RedisServer
@@ -26,7 +26,8 @@ def test_messages_go_to_the_queue_of_their_kind_and_of_their_host(redis_server: 
     place = json.loads(client.lindex("erfnet-jobs.eval", 0))
     assert place["headers"]["task"] == "erfnet_jobs.place"
     assert place["content-type"] == "application/json"
-    assert json.loads(base64.b64decode(place["body"]))[0] == [7]
+    arguments, named, _ = json.loads(base64.b64decode(place["body"]))
+    assert (arguments, named) == ([7], {"version": MESSAGE_VERSION})
     tasks = [json.loads(entry)["headers"]["task"] for entry in client.lrange("erfnet-jobs.host.host-1", 0, -1)]
     assert sorted(tasks) == ["erfnet_jobs.cancel", "erfnet_jobs.start"]
 

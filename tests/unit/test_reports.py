@@ -69,6 +69,12 @@ def test_a_line_that_says_something_else(change: dict[str, Any]) -> None:
         decode(json.dumps({**line, **change}).encode())
 
 
+@pytest.mark.parametrize("line", [{"v": VERSION + 1, "kind": "song"}, {"v": VERSION + 1}, {"v": "2.0", "kind": "done"}])
+def test_a_newer_line_is_told_and_not_guessed(line: dict[str, Any]) -> None:
+    with pytest.raises(MalformedReport, match=rf"^version {line['v']}, this reader knows {VERSION}: "):
+        decode(json.dumps(line).encode())
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_numbers_that_are_not_finite_never_stand_in_a_report(value: float) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
