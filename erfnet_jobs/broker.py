@@ -4,9 +4,9 @@ Celery and the Redis transport are imported with the first message, so that comm
 """
 
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-from erfnet_jobs.errors import BrokerUnreachable, UsageError
+from erfnet_jobs.broker_url import SOCKET, TLS, check_broker_url, shown_url, tls_options, without_tls_options
+from erfnet_jobs.errors import BrokerUnreachable
 from erfnet_jobs.states import JobKind
 
 PREFIX = "erfnet-jobs"
@@ -15,7 +15,6 @@ START_TASK = "erfnet_jobs.start"
 CANCEL_TASK = "erfnet_jobs.cancel"
 # Messages of another version only wake: what they hold is not read.
 MESSAGE_VERSION = 1
-SCHEMES = ("redis", "rediss", "redis+socket")
 
 # A dead link must not hold a shell for long; the Redis transport's own default is to wait for ever.
 TIMEOUT_SECONDS = 3.0
@@ -33,31 +32,11 @@ def host_queue(host: str) -> str:
     return f"{PREFIX}.host.{host}"
 
 
-def shown_url(url: str) -> str:
-    """The broker's URL without its password."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    at = f"{parts.username or ''}:***@{parts.hostname or ''}" + (f":{parts.port}" if parts.port else "")
-    return urlunsplit(parts._replace(netloc=at))
-
-
-def check_broker_url(url: str) -> None:
-    """Raise UsageError for a URL that is no Redis'."""
-    remedy = "give redis://HOST:PORT/NUMBER, rediss://... or redis+socket:///PATH in ERFNET_JOBS_BROKER_URL"
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        raise UsageError(f"the broker's URL cannot be read ({error}): {remedy}") from error
-    if parts.scheme not in SCHEMES:
-        raise UsageError(f"the broker's URL begins with {parts.scheme!r}: {remedy}")
-
-
 def celery_settings(url: str) -> dict[str, Any]:
     """What sender and worker must agree on: JSON only, no results, bounded waits on the socket."""
     return {
-        "broker_url": url,
+        "broker_url": without_tls_options(url),
+        "broker_use_ssl": tls_options(url) or False,
         "task_serializer": "json",
         "accept_content": ["json"],
         "result_backend": None,
@@ -150,7 +129,28 @@ class Broker:
         return self._app.amqp.Producer(self._app.connection_for_write())
 
     def _unreachable(self, error: Exception) -> BrokerUnreachable:
-        embedded = self.url.startswith("redis+socket:")
-        remedy = "run 'erfnet-jobs up'" if embedded else "is Redis up, and is ERFNET_JOBS_BROKER_URL right?"
         said = (str(error) or type(error).__name__).splitlines()[0]
-        return BrokerUnreachable(f"the broker {shown_url(self.url)} does not answer ({said}): {remedy}")
+        return BrokerUnreachable(
+            f"the broker {shown_url(self.url)} does not answer ({said}): {_remedy(self.url, said)}"
+        )
+
+
+def _remedy(url: str, said: str) -> str:
+    """What to do about what Redis, or Python's ssl, said."""
+    variable = "ERFNET_JOBS_BROKER_URL"
+    if url.startswith(f"{SOCKET}:"):
+        return "run 'erfnet-jobs up'"
+    if any(word in said for word in ("WRONGPASS", "invalid password", "invalid username", "without any password")):
+        return f"correct the password (and the user, if Redis has users) in {variable}"
+    if "NOAUTH" in said or "Authentication required" in said:
+        return f"it wants a password: give redis://:PASSWORD@HOST in {variable}"
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return (
+            f"ssl_ca_certs in {variable} must name the authority that signed Redis' certificate, and the certificate "
+            "must hold the host's name as the URL has it"
+        )
+    if "SSL" in said and url.startswith(f"{TLS}:"):
+        return f"if Redis speaks no TLS there, {variable} must begin with redis://; else see its log"
+    if "closed by server" in said or "while reading" in said:
+        return f"if Redis speaks TLS there, {variable} must begin with rediss://; else see its log"
+    return f"is Redis up, and is {variable} right?"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from sqlalchemy.engine import make_url
 
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.migrate import upgrade
@@ -72,6 +73,18 @@ class PostgresServer:
         name = f"test_{uuid.uuid4().hex}"
         self._server.psql(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
+
+    @property
+    def socket(self) -> Path:
+        """Its Unix socket, beside which it has no port."""
+        folder = make_url(self.url("postgres")).query["host"]
+        return Path(str(folder), ".s.PGSQL.5432")
+
+    def add_guarded_user(self, user: str, password: str) -> None:
+        """A user who needs a password, unlike all others."""
+        rules = Path(self._server.pgdata, "pg_hba.conf")
+        rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
+        self._server.psql(f"CREATE ROLE {user} LOGIN SUPERUSER PASSWORD '{password}'; SELECT pg_reload_conf()")
 
     def stop(self) -> None:
         """End the server and remove its files."""

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from erfnet_jobs.ascend.devices import unused_ascend_note
-from erfnet_jobs.broker import check_broker_url, shown_url
+from erfnet_jobs.broker_url import check_broker_url, shown_url
 from erfnet_jobs.errors import AlreadyRunning, ErfnetJobsError
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import stop_host

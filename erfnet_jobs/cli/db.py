@@ -48,6 +48,6 @@ def current(session: Session, as_json: bool) -> None:
 
 
 def _shown(url: str) -> str:
-    from erfnet_jobs.registry.engine import parse_url
+    from erfnet_jobs.registry.url import parse_url, shown_url
 
-    return parse_url(url).render_as_string(hide_password=True)
+    return shown_url(parse_url(url))

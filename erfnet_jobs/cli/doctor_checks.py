@@ -71,7 +71,8 @@ def check_runs(settings: Settings) -> Answer:
 
 def check_broker(settings: Settings) -> Answer:
     """Redis answers; where it is embedded, whether there is a program to start."""
-    from erfnet_jobs.broker import Broker, shown_url
+    from erfnet_jobs.broker import Broker
+    from erfnet_jobs.broker_url import shown_url
     from erfnet_jobs.local import redis_server
 
     if not settings.embedded_broker:

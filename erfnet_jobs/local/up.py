@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 
-from erfnet_jobs.broker import Broker, shown_url
+from erfnet_jobs.broker import Broker
+from erfnet_jobs.broker_url import shown_url
 from erfnet_jobs.errors import ErfnetJobsError, from_exit_code
 from erfnet_jobs.local import redis_server, worker_process
 from erfnet_jobs.local.deadline import wait_until

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.errors import DiskFull, MissingDependency, RegistryNotMigrated, RegistryUnreachable, UsageError
 from erfnet_jobs.registry.summaries import refresh_stale
+from erfnet_jobs.registry.url import parse_url, shown_url
 
 # The newest migration; a test compares it with the migration scripts, so that commands need not load Alembic.
 HEAD = "0003"
@@ -26,19 +26,6 @@ POSTGRESQL_WAITS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-DIALECTS = ("sqlite", "postgresql+psycopg")
-
-
-def parse_url(database_url: str) -> URL:
-    """The URL of a registry; raises UsageError for one that is no `sqlite:///` or `postgresql+psycopg://` URL."""
-    remedy = "give sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
-    try:
-        url = make_url(database_url)
-    except ArgumentError as error:
-        raise UsageError(f"the registry's URL cannot be read ({error}): {remedy}") from error
-    if url.drivername not in DIALECTS:
-        raise UsageError(f"the registry's URL begins with {url.drivername!r}: {remedy}")
-    return url
 
 
 def _configure_sqlite(engine: Engine) -> None:
@@ -70,29 +57,42 @@ def make_engine(database_url: str) -> Engine:
         ) from error
 
 
-def explain(error: DBAPIError, shown_url: str) -> Exception:
+def explain(error: DBAPIError, shown: str) -> Exception:
     """The database's error in our own words; itself where it is a fault of ours."""
     said = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
     if "no such table" in said or "UndefinedTable" in type(error.orig).__name__:
-        return RegistryNotMigrated(f"{shown_url} has no tables of ours ({said}): run 'erfnet-jobs db upgrade'")
+        return RegistryNotMigrated(f"{shown} has no tables of ours ({said}): run 'erfnet-jobs db upgrade'")
     if type(error.orig).__name__ in {"DeadlockDetected", "SerializationFailure"}:
-        return RegistryUnreachable(f"another change of {shown_url} was in the way ({said}): try again")
+        return RegistryUnreachable(f"another change of {shown} was in the way ({said}): try again")
     if "locked" in said:
         return RegistryUnreachable(
-            f"{shown_url} stayed locked for {BUSY_SECONDS} s ({said}): another process holds it; "
+            f"{shown} stayed locked for {BUSY_SECONDS} s ({said}): another process holds it; "
             "find it with 'fuser', end it, and try again"
         )
     if "not a database" in said:
-        return UsageError(f"{shown_url} is no SQLite database ({said}): give the path of the registry or of a new file")
+        return UsageError(f"{shown} is no SQLite database ({said}): give the path of the registry or of a new file")
     if "disk is full" in said or "DiskFull" in type(error.orig).__name__:
-        return DiskFull(f"no space is left for the registry {shown_url} ({said}): make room, and try again")
+        return DiskFull(f"no space is left for the registry {shown} ({said}): make room, and try again")
     if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
         return error
     if type(error).__name__ in {"OperationalError", "InterfaceError", "DatabaseError"}:
-        return RegistryUnreachable(
-            f"the registry {shown_url} does not answer ({said}): is it up, and is the URL right?"
-        )
+        return RegistryUnreachable(f"the registry {shown} does not answer ({said}): {_server_remedy(said)}")
     return error
+
+
+def _server_remedy(said: str) -> str:
+    """What to do about what libpq said of a server that it could not use."""
+    variable = "ERFNET_JOBS_DATABASE_URL"
+    if "authentication failed" in said or "no password supplied" in said:
+        return f"correct user and password in {variable}"
+    if "certificate" in said:
+        return (
+            f"sslrootcert in {variable} must name the authority that signed the server's certificate, and with "
+            "sslmode=verify-full the certificate must hold the host's name as the URL has it"
+        )
+    if "SSL" in said:
+        return f"the server and sslmode in {variable} must agree on TLS; see the server's log"
+    return "is it up, and is the URL right?"
 
 
 class Registry:
@@ -118,7 +118,7 @@ class Registry:
     @property
     def shown_url(self) -> str:
         """The URL without its password."""
-        return self.url.render_as_string(hide_password=True)
+        return shown_url(self.url)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 
 import erfnet_jobs
 from erfnet_jobs.errors import RegistryNotMigrated, RegistryUnreachable, UsageError
-from erfnet_jobs.registry.engine import explain, make_engine, parse_url
+from erfnet_jobs.registry.engine import explain, make_engine
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.tables import RegistryIdentity
+from erfnet_jobs.registry.url import parse_url
 
 # Any number, as long as all programs that migrate a registry take the same.
 ADVISORY_LOCK = 0x4552464E

@@ -107,10 +107,25 @@ def test_urls_that_are_none(url: str) -> None:
         Registry(url)
 
 
-def test_a_shown_url_has_no_password() -> None:
-    with Registry("postgresql+psycopg://me:secret@host/db") as registry:
-        assert "secret" not in registry.shown_url
+def test_a_shown_url_has_no_secrets() -> None:
+    with Registry("postgresql+psycopg://me:secret@host/db?sslmode=verify-full&sslpassword=secret") as registry:
+        assert registry.shown_url == "postgresql+psycopg://me:***@host/db?sslmode=verify-full&sslpassword=%2A%2A%2A"
         assert not registry.sqlite
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://me:one@secret@host/db",
+        "postgresql+psycopg://me:secret@host:secret/db",
+        "postgresql+psycopg://me:pass#secret/word@host/db@",
+        "postgresql+psycopg://host/db?password=secret",
+    ],
+)
+def test_a_url_that_cannot_be_meant_is_not_repeated(url: str) -> None:
+    with pytest.raises(UsageError, match="ERFNET_JOBS_DATABASE_URL") as caught:
+        Registry(url)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("code", ["40P01", "40001"])
