@@ -58,7 +58,8 @@ class Plan:
     `run_dir` is the attempt's folder, `data_dir` where MindRecords are built and kept, `inputs` the checkpoints to
     evaluate, export, infer with or start from, `resume` the checkpoint from which a training goes on (None: from its
     beginning). `threads` is how many CPU threads each rank may use. `rank_table` is the file of HCCL's rank table,
-    where there is one. `time_limit` is how many seconds the attempt may take.
+    where there is one. `time_limit` is how many seconds the attempt may take. `allowed` are the folders
+    below which all its paths must lie (none: anywhere).
     """
 
     kind: JobKind
@@ -74,6 +75,7 @@ class Plan:
     threads: int = 1
     rank_table: str | None = None
     time_limit: float | None = None
+    allowed: tuple[str, ...] = ()
 
     @property
     def world_size(self) -> int:
@@ -120,6 +122,7 @@ def _plan(values: dict[str, Any]) -> Plan:
     values["spec"] = spec_from_dict(values["spec"])
     values["ranks"] = tuple(RankPlace(**place) for place in values["ranks"])
     values["inputs"] = tuple(CheckpointFile(**checkpoint) for checkpoint in values["inputs"])
+    values["allowed"] = tuple(values.get("allowed", ()))
     values["resume"] = CheckpointFile(**values["resume"]) if values["resume"] else None
     return Plan(**values)
 

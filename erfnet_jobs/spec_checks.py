@@ -1,7 +1,16 @@
 """Checks that specs share: a value that cannot be meant is refused with its name and the remedy. Stdlib only."""
 
+import re
+
 from erfnet_jobs.choices import DOWNSAMPLING, MAX_CARDS
 from erfnet_jobs.errors import UsageError
+
+REFERENCE = re.compile(r"\d+(:(best|last|all))?")
+
+
+def is_reference(checkpoint: str) -> bool:
+    """Whether a checkpoint is named by id, or by its job, and not by path."""
+    return REFERENCE.fullmatch(checkpoint) is not None
 
 
 def require(condition: bool, name: str, value: object, remedy: str) -> None:

@@ -37,7 +37,7 @@ def make_app(settings: Settings, news: News) -> Any:
         broker_connection_max_retries=None,
         task_acks_late=False,
         worker_prefetch_multiplier=1,
-        worker_enable_remote_control=False,
+        worker_enable_remote_control=settings.remote_control,
         worker_hijack_root_logger=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
     )

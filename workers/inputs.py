@@ -7,12 +7,12 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.client.data_folders import data_fault
-from erfnet_jobs.client.submission import is_reference
 from erfnet_jobs.errors import BadCheckpoint, BadData
 from erfnet_jobs.files import sha256_of
 from erfnet_jobs.plan import CheckpointFile
 from erfnet_jobs.registry.checkpoints import resolve_checkpoints, resumable
 from erfnet_jobs.registry.engine import Registry
+from erfnet_jobs.spec_checks import is_reference
 from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
 from erfnet_jobs.train_spec import TrainSpec
 

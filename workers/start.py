@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from erfnet_jobs import __version__
+from erfnet_jobs.allowed_paths import allowed_roots, check_plan
 from erfnet_jobs.ascend.devices import threads_per_rank
 from erfnet_jobs.ascend.environment import ATTEMPT_MARK
 from erfnet_jobs.errors import ErfnetJobsError, RanksFailed, UsageError
@@ -100,6 +101,7 @@ def _plan(session: Session, part: HeldPart, settings: Settings, resume: Checkpoi
         inputs=inputs,
         resume=resume,
         threads=threads_per_rank(len(part.devices)),
+        allowed=allowed_roots(settings),
     )
 
 
@@ -135,6 +137,7 @@ def start_part(claimed: Claimed, registry: Registry, settings: Settings) -> "sub
     """
     plan = claimed.plan
     try:
+        check_plan(plan)
         check_paths(plan.spec, plan.inputs)
         folder = _run_folder(claimed)
         return _start_supervisor(claimed, folder, settings)

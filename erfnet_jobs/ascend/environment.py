@@ -20,7 +20,9 @@ DEVICE_TARGET = "ERFNET_JOBS_DEVICE_TARGET"
 VISIBLE_DEVICES = "ASCEND_RT_VISIBLE_DEVICES"
 
 STRIPPED_PREFIXES = ("MS_", "RANK_")
-STRIPPED = frozenset({"DEVICE_ID", LIFELINE_FD, ATTEMPT_MARK, DEVICE_TARGET, VISIBLE_DEVICES})
+# Ranks talk to their supervisor only; what they run, print or dump must not hold what opens registry and queues.
+SECRETS = frozenset({"ERFNET_JOBS_BROKER_URL", "ERFNET_JOBS_DATABASE_URL", "PGPASSWORD"})
+STRIPPED = frozenset({"DEVICE_ID", LIFELINE_FD, ATTEMPT_MARK, DEVICE_TARGET, VISIBLE_DEVICES}) | SECRETS
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 # Seconds until a cluster that does not come together fails, and after which a silent node counts as dead. The launcher

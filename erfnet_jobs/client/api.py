@@ -16,6 +16,7 @@ from typing import Self
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.allowed_paths import allowed_roots, check_allowed, paths_of_spec
 from erfnet_jobs.broker import Broker
 from erfnet_jobs.client import submission
 from erfnet_jobs.client.data_folders import data_fault
@@ -143,6 +144,7 @@ class Client:
     def _checked(self, request: Request, then: Sequence[JobKind], evaluate: bool) -> Request:
         """The request with absolute paths; what is not there is an error where this machine will run it."""
         request = replace(request, spec=submission.with_absolute_paths(request.spec))
+        check_allowed(paths_of_spec(request.spec), allowed_roots(self.settings))
         faults = [fault for path in submission.input_paths(request.spec) if (fault := submission.fault_of(*path))]
         for fault in faults:
             self._refuse(fault)

@@ -1,6 +1,5 @@
 """What a submission becomes: the jobs that follow a training, and its paths as other programs will see them. Pure."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from erfnet_jobs.client.data_folders import is_mindrecord
 from erfnet_jobs.errors import BadCheckpoint, BadData, UsageError
 from erfnet_jobs.files import absolute_path
 from erfnet_jobs.jobs import Request
+from erfnet_jobs.spec_checks import is_reference
 from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
 from erfnet_jobs.states import JobKind
 from erfnet_jobs.train_spec import TrainSpec
@@ -19,7 +19,6 @@ FOLLOWERS = (JobKind.EXPORT, JobKind.INFER)
 PICTURES = 16
 # Stages 1 and 2 train the encoder with a head of its own, 3 and 4 the whole network.
 FIRST_STAGE_OF_ERFNET = 3
-REFERENCE = re.compile(r"\d+(:(best|last|all))?")
 
 
 def network_of(spec: TrainSpec) -> str:
@@ -73,11 +72,6 @@ def follow_ups(request: Request, job: int | str, evaluate: bool, then: Sequence[
 
 def _like(request: Request, spec: Spec) -> Request:
     return replace(request, spec=spec, devices=None, after=())
-
-
-def is_reference(checkpoint: str) -> bool:
-    """Whether a checkpoint is named by id, or by its job, and not by path."""
-    return REFERENCE.fullmatch(checkpoint) is not None
 
 
 def input_paths(spec: Spec) -> list[tuple[str, Path, bool]]:

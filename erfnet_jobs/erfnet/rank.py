@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from erfnet_jobs import __version__
+from erfnet_jobs.allowed_paths import check_plan
 from erfnet_jobs.ascend.environment import RankEnvironment, from_environ
 from erfnet_jobs.ascend.lifeline import hold_lifeline
 from erfnet_jobs.errors import DiskFull, ErfnetJobsError, Interrupted, UsageError
@@ -54,6 +55,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _work(plan: Plan, environment: RankEnvironment, writer: ReportWriter) -> None:
+    check_plan(plan)
     from erfnet_jobs.erfnet import world
 
     world.join(environment)

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
+from erfnet_jobs.allowed_paths import allowed_roots, check_plan
 from erfnet_jobs.ascend.devices import local_devices, threads_per_rank
 from erfnet_jobs.errors import BadCheckpoint, BadData, DiskFull, MissingDependency, NoHostFits, UsageError
 from erfnet_jobs.files import absolute_path
@@ -103,7 +104,7 @@ def local_plan(spec: Spec, settings: Settings, devices: tuple[int, ...] | None =
     checked = with_checked_paths(spec)
     chosen = _chosen_devices(spec.cards, devices)
     name = f"local-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    return Plan(
+    plan = Plan(
         kind=checked.kind,
         spec=checked,
         run_dir=str(settings.runs / name / "1"),
@@ -111,7 +112,10 @@ def local_plan(spec: Spec, settings: Settings, devices: tuple[int, ...] | None =
         ranks=tuple(RankPlace(rank, settings.host_name, device, rank) for rank, device in enumerate(chosen)),
         inputs=inputs_of(checked),
         threads=threads_per_rank(len(chosen)),
+        allowed=allowed_roots(settings),
     )
+    check_plan(plan)
+    return plan
 
 
 def _check_program(program: RankProgram) -> None:

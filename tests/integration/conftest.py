@@ -1,5 +1,16 @@
 """Fixtures of the tests with real services."""
 
+from tests.guarded import authorities, guarded_postgres, guarded_redis
 from tests.services import _redis_server, new_site, own_redis, redis_server, site, site_folder
 
-__all__ = ["_redis_server", "new_site", "own_redis", "redis_server", "site", "site_folder"]
+__all__ = [
+    "_redis_server",
+    "authorities",
+    "guarded_postgres",
+    "guarded_redis",
+    "new_site",
+    "own_redis",
+    "redis_server",
+    "site",
+    "site_folder",
+]

@@ -1,16 +1,9 @@
-"""Redis and PostgreSQL with passwords and TLS, all by URL: what works, and what is told where something is wrong.
-
-The servers of these tests are built without TLS, so a proxy that ends it stands before them (tests/tls.py).
-"""
+"""Redis and PostgreSQL with passwords and TLS, all by URL: what works, and what is told where something is wrong."""
 
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import redis
-from sqlalchemy.engine import make_url
 
 from erfnet_jobs.broker import Broker, kind_queue
 from erfnet_jobs.errors import BrokerUnreachable, ErfnetJobsError, RegistryUnreachable
@@ -18,53 +11,8 @@ from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import list_hosts
 from erfnet_jobs.states import JobKind
 from tests.conftest import PostgresServer
+from tests.guarded import PASSWORD, USER, Guarded
 from tests.services import RedisServer
-from tests.tls import NAME, Authority, authority, tls_before
-
-PASSWORD = "open.sesame"
-USER = "guarded"
-
-
-@dataclass(frozen=True)
-class Guarded:
-    """A server that wants TLS and a password: its port, and the file of the authority that it is known by."""
-
-    port: int
-    ca: Path
-    other_ca: Path
-
-    def text(self, template: str) -> str:
-        """A URL, or what is to be told of it."""
-        words = {"port": self.port, "ca": self.ca, "other_ca": self.other_ca, "password": PASSWORD, "name": NAME}
-        return template.format(**words)
-
-    def database_url(self, plain_url: str) -> str:
-        """The URL by which a database of the server is reached with its name and certificate checked."""
-        rest = f"{self.port}/{make_url(plain_url).database}?sslmode=verify-full&sslrootcert={self.ca}"
-        return f"postgresql+psycopg://{USER}:{PASSWORD}@{NAME}:{rest}"
-
-
-@pytest.fixture(scope="module")
-def authorities(tmp_path_factory: pytest.TempPathFactory) -> tuple[Authority, Authority]:
-    folder = tmp_path_factory.mktemp("authorities")
-    return authority(folder / "ca.pem"), authority(folder / "other.pem")
-
-
-@pytest.fixture
-def guarded_redis(own_redis: RedisServer, authorities: tuple[Authority, Authority]) -> Iterator[Guarded]:
-    own_redis.start()
-    own_redis.client().config_set("requirepass", PASSWORD)
-    ours, other = authorities
-    with tls_before(own_redis.socket, ours.context(NAME)) as port:
-        yield Guarded(port, ours.file, other.file)
-
-
-@pytest.fixture(scope="module")
-def guarded_postgres(postgres_server: PostgresServer, authorities: tuple[Authority, Authority]) -> Iterator[Guarded]:
-    postgres_server.add_guarded_user(USER, PASSWORD)
-    ours, other = authorities
-    with tls_before(postgres_server.socket, ours.context(NAME), is_postgres=True) as port:
-        yield Guarded(port, ours.file, other.file)
 
 
 def told(caught: pytest.ExceptionInfo[ErfnetJobsError]) -> str:
@@ -75,7 +23,7 @@ def told(caught: pytest.ExceptionInfo[ErfnetJobsError]) -> str:
 
 
 def test_redis_with_a_password_over_tls(guarded_redis: Guarded, own_redis: RedisServer) -> None:
-    broker = Broker(guarded_redis.text("rediss://:{password}@{name}:{port}/0?ssl_ca_certs={ca}"))
+    broker = Broker(guarded_redis.broker_url)
     broker.ping()
     broker.wake_place(7, JobKind.TRAIN)
     broker.close()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erfnet_jobs.ascend.environment import RankEnvironment, Role, from_environ
+from erfnet_jobs.ascend.environment import SECRETS, RankEnvironment, Role, from_environ
 from erfnet_jobs.errors import UsageError
 from erfnet_jobs.plan import ASCEND, CPU
 
@@ -65,6 +65,13 @@ def test_no_variable_of_another_cluster_is_left() -> None:
     assert (environ["RANK_ID"], environ["DEVICE_ID"], environ["MS_NODE_ID"]) == ("1", "1", "1")
     # Without it MindSpore gives up after 30 s, and ranks may be further apart than that when they meet.
     assert environ["MS_CPU_COMM_OP_TIMEOUT"] == "1836"
+
+
+def test_ranks_get_nothing_that_opens_the_registry_or_the_queues() -> None:
+    secret = dict.fromkeys(SECRETS, "postgresql+psycopg://me:secret@db/jobs")
+    environ = RankEnvironment().to_environ({**secret, "PATH": "/bin"})
+    assert environ["PATH"] == "/bin"
+    assert not any("secret" in value for value in environ.values())
 
 
 def test_the_scheduler_is_no_node() -> None:
