@@ -21,9 +21,10 @@ from erfnet_jobs.launch.processes import living
 from erfnet_jobs.launch.program import RANK_MODULE, SCRIPTED, module_command, with_this_package
 from erfnet_jobs.launch.scripted_rank import SCRIPT
 from erfnet_jobs.local.redis_server import find_redis_server
+from erfnet_jobs.registry.cancel import request_cancel
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.events import Actor
-from erfnet_jobs.registry.jobs import get_job, request_cancel, submit_job
+from erfnet_jobs.registry.jobs import get_job, submit_job
 from erfnet_jobs.registry.tables import Attempt, Host, Job, Lease, Placement
 from erfnet_jobs.settings import load_settings
 from erfnet_jobs.states import TERMINAL, JobState

@@ -71,23 +71,25 @@ def give_up(registry: Registry, part: HeldPart, error: Exception, settings: Sett
             end_attempt(session, key.job, key.attempt, end, settings.retry_delay)
 
 
-def nudge(registry: Registry, key: PartKey) -> None:
-    """Have a supervisor of this host read the registry at once (SIGUSR1)."""
+def nudge(registry: Registry, key: PartKey) -> bool:
+    """Have a supervisor of this host read the registry at once (SIGUSR1); False where the lease's process is gone."""
     with registry.read() as session:
         part, pid = held_part(session, key), lease_pid(session, key)
     if part is None or pid is None:
-        return
+        return True
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
-        return
+        return False
     try:
-        if has_mark(pid, mark_of(part)):
-            signal.pidfd_send_signal(fd, signal.SIGUSR1)
+        if not has_mark(pid, mark_of(part)):
+            return False
+        signal.pidfd_send_signal(fd, signal.SIGUSR1)
     except ProcessLookupError:
-        return
+        return False
     finally:
         os.close(fd)
+    return True
 
 
 class Lookout:

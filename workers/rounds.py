@@ -134,6 +134,10 @@ class Rounds:
                 self._news.tell()
             elif part.first_rank == 0 or _ready(part):
                 self._start(part)
+        elif part.cancelled and part.leased and not reaper.nudge(self._registry, part.key):
+            # Nobody is left to read the wish, and a lease takes long to be found standing still.
+            supervisor_ended(self._registry, part.key, "without a word", self._settings)
+            self._news.tell()
 
     def _start(self, part: HeldPart) -> None:
         claimed = claim_part(self._registry, part, self._settings)

@@ -2,6 +2,7 @@
 
 import click
 
+from erfnet_jobs.cli.job_details import ENDED
 from erfnet_jobs.cli.output import Document, print_json, warn
 from erfnet_jobs.cli.session import Session
 
@@ -26,6 +27,7 @@ def cancel(session: Session, jobs: tuple[int, ...], as_json: bool) -> None:
 def _told(job: Document) -> str:
     if job["state"] == "cancelled":
         return f"job {job['id']} is cancelled"
-    if job["cancel_requested"]:
-        return f"job {job['id']} is told to end; 'erfnet-jobs wait {job['id']}' waits for it"
-    return f"job {job['id']} had {job['state']} already"
+    if job["state"] not in ENDED:
+        where = f" on {', '.join(job['hosts'])}" if job["hosts"] else ""
+        return f"job {job['id']} is told to end{where}, in some seconds; 'erfnet-jobs wait {job['id']}' waits for it"
+    return f"job {job['id']} had ended before, and stays as it is: {job['state']}"

@@ -36,6 +36,7 @@ from erfnet_jobs.client.rows import HostsSeen, insert_jobs, plan_document, with_
 from erfnet_jobs.errors import BadCheckpoint, BadData, BrokerUnreachable, NotFound, RegistryNotMigrated
 from erfnet_jobs.jobs import Request
 from erfnet_jobs.registry import checkpoints, evaluations, hosts, jobs, logs, metrics, status
+from erfnet_jobs.registry.cancel import request_cancel
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.events import Actor
 from erfnet_jobs.registry.tables import Evaluation
@@ -134,8 +135,9 @@ class Client:
         with self.registry.write() as session:
             for job_id in job_ids:
                 jobs.get_job(session, job_id)
-            for job_id in job_ids:
-                jobs.request_cancel(session, job_id, self.actor)
+            # By id, as all do that lock several jobs.
+            for job_id in sorted(set(job_ids)):
+                request_cancel(session, job_id, self.actor)
             documents = [job_document(jobs.get_job(session, job_id)) for job_id in job_ids]
         placed = [job for job in documents if job["state"] in PLACED]
         self._send(lambda broker: _wake_cancel(broker, placed), len(placed), "the jobs are told with their next beat")

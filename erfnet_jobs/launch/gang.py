@@ -23,7 +23,8 @@ from erfnet_jobs.launch.program import RankProgram, module_command, rank_program
 from erfnet_jobs.plan import ASCEND, Plan, RankPlace
 
 PLAN_NAME = "plan.json"
-GRACE = 3.0
+# With the wait for a beat this stays below the 5 s in which a cancelled job's devices are free.
+GRACE = 1.5
 KILL_TIMEOUT = 5.0
 SCHEDULER_PATIENCE = 15.0
 

@@ -11,12 +11,11 @@ from sqlalchemy.orm import Session
 from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.events import now, record_event
 from erfnet_jobs.registry.jobs import end_job, get_job, move_job
+from erfnet_jobs.registry.retries import MAX_LOSSES, is_loss, pause_before, tries_of
 from erfnet_jobs.registry.summaries import refresh_summary
 from erfnet_jobs.registry.tables import Attempt, Job, Lease, Placement
 from erfnet_jobs.registry.text import printable
 from erfnet_jobs.states import PLACED, JobState, Outcome, PartState
-
-MAX_RETRY_DELAY = 600.0
 
 
 @dataclass(frozen=True)
@@ -285,21 +284,28 @@ def _printable(end: End) -> End:
 
 def _move_on(session: Session, job_id: int, attempt: int, end: End, retry_delay: float) -> None:
     job = get_job(session, job_id, lock=True)
-    if end.outcome == Outcome.SUCCEEDED:
+    succeeded = end.outcome == Outcome.SUCCEEDED
+    if job.cancel_requested or end.outcome == Outcome.CANCELLED:
+        late = ", when its ranks had just done their work" if succeeded else ""
+        end_job(session, job_id, attempt, PLACED, JobState.CANCELLED, f"cancelled by the user{late}")
+    elif succeeded:
         source = PLACED - {JobState.ASSIGNED}
         end_job(session, job_id, attempt, source, JobState.SUCCEEDED, end.reason)
-    elif job.cancel_requested or end.outcome == Outcome.CANCELLED:
-        end_job(session, job_id, attempt, PLACED, JobState.CANCELLED, "cancelled by the user")
-    elif end.permanent or attempt >= job.max_attempts:
+    elif end.permanent:
         end_job(session, job_id, attempt, PLACED, JobState.FAILED, end.reason)
     else:
-        delay = min(MAX_RETRY_DELAY, retry_delay * 2 ** (attempt - 1))
-        move_job(
-            session,
-            job_id,
-            attempt,
-            PLACED,
-            JobState.QUEUED,
-            reason=f"attempt {attempt} of {job.max_attempts}: {end.reason}; trying again",
-            not_before=now(session) + timedelta(seconds=delay),
-        )
+        _retry(session, job, attempt, end, retry_delay)
+
+
+def _retry(session: Session, job: Job, attempt: int, end: End, retry_delay: float) -> None:
+    tries = tries_of(session, job.id)
+    lost = f"loss {tries.lost} of at most {MAX_LOSSES}"
+    failed = f"failure {tries.failed} of at most {job.max_attempts}"
+    count = lost if is_loss(end.outcome, end.permanent) else failed
+    if not tries.another(job.max_attempts):
+        told = f" (attempt {attempt}, {count})" if attempt > 1 else ""
+        end_job(session, job.id, attempt, PLACED, JobState.FAILED, end.reason + told)
+        return
+    at = now(session) + timedelta(seconds=pause_before(attempt, retry_delay))
+    reason = f"attempt {attempt}, {count}: {end.reason}; next try at {at:%H:%M:%S} UTC"
+    move_job(session, job.id, attempt, PLACED, JobState.QUEUED, reason=reason, not_before=at)

@@ -1,4 +1,4 @@
-"""Submitting, cancelling and ending jobs: each step is a compare-and-set on state and attempt number."""
+"""Submitting and ending jobs: each step is a compare-and-set on state and attempt number."""
 
 import json
 from collections.abc import Iterable
@@ -63,6 +63,7 @@ def submit_job(
         priority=request.priority,
         cards=request.spec.cards,
         max_attempts=request.max_attempts,
+        time_limit=request.time_limit,
         host_name=request.host,
         devices=json.dumps(request.devices) if request.devices is not None else None,
         storage_id=storage_id,
@@ -122,23 +123,6 @@ def move_job(
     )
     session.expire_all()
     return bool(moved.rowcount == 1)  # type: ignore[attr-defined]
-
-
-def request_cancel(session: Session, job_id: int, actor: Actor) -> JobState:
-    """Cancel a job: at once where nothing of it runs, else as a wish that its supervisors read.
-
-    Returns the state the job is in now. A job that has ended stays as it is. Raises NotFound.
-    """
-    job = get_job(session, job_id, lock=True)
-    if job.state in TERMINAL:
-        return JobState(job.state)
-    record_event(session, "cancel requested", "by the user", job=job_id, attempt=job.attempt or None, actor=actor)
-    idle = (JobState.WAITING, JobState.QUEUED)
-    if end_job(session, job_id, job.attempt, idle, JobState.CANCELLED, f"cancelled by {actor.user}"):
-        return JobState.CANCELLED
-    session.execute(update(Job).where(Job.id == job_id).values(cancel_requested=True))
-    session.expire_all()
-    return JobState(get_job(session, job_id).state)
 
 
 def end_job(

@@ -28,8 +28,8 @@ from erfnet_jobs.registry.attempts import (
     release,
     report_running,
 )
+from erfnet_jobs.registry.cancel import request_cancel
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.jobs import request_cancel
 from erfnet_jobs.registry.migrate import upgrade
 from erfnet_jobs.registry.tables import Attempt, Event, Job, JobDependency, Lease, Placement
 from erfnet_jobs.states import PLACED, TERMINAL, TRANSITIONS, JobState, Outcome, PartState
@@ -79,6 +79,7 @@ class Life(RuleBasedStateMachine):
         with self.registry.write() as session:
             add_hosts(session)
         self.jobs: list[int] = []
+        self.wished: set[int] = set()
         self.before = self.now()
 
     def teardown(self) -> None:
@@ -231,8 +232,10 @@ class Life(RuleBasedStateMachine):
         state = JobState(self.before["job"][job][0])
         with self.registry.write() as session:
             now = request_cancel(session, job, ACTOR)
-        idle = state in {JobState.WAITING, JobState.QUEUED}
+        idle = state in {JobState.WAITING, JobState.QUEUED, JobState.ASSIGNED}
         assert now == (JobState.CANCELLED if idle else state)
+        if now not in TERMINAL:
+            self.wished.add(job)
 
     @invariant()
     def check_steps(self) -> None:
@@ -241,6 +244,7 @@ class Life(RuleBasedStateMachine):
             now, number, why = after["job"][job]
             assert now == state or JobState(now) in TRANSITIONS[JobState(state)]
             assert number in {attempt, attempt + 1}
+            assert job not in self.wished or now in {JobState.STARTING, JobState.RUNNING, JobState.CANCELLED}
             assert state not in TERMINAL or (now, number, why) == (state, attempt, reason)
         for key, outcome in self.before["attempt"].items():
             assert outcome is None or after["attempt"][key] == outcome

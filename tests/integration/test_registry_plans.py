@@ -22,8 +22,8 @@ from erfnet_jobs.registry.attempts import (
     release,
     report_running,
 )
+from erfnet_jobs.registry.cancel import request_cancel
 from erfnet_jobs.registry.engine import make_engine
-from erfnet_jobs.registry.jobs import request_cancel
 from erfnet_jobs.states import JobState
 from tests.benchmarks.big_registry import fill
 from tests.registry_steps import ACTOR, SCHEDULER, WELL, failed, submit

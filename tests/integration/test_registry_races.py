@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.registry.attempts import claim, declare_lost, end_attempt, end_part, release, report_running
+from erfnet_jobs.registry.cancel import request_cancel
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.jobs import end_job, get_job, request_cancel
+from erfnet_jobs.registry.jobs import end_job, get_job
 from erfnet_jobs.registry.status import job_details
 from erfnet_jobs.states import JobState, Outcome
 from tests.registry_steps import ACTOR, HOSTS, SCHEDULER, WELL, add_hosts, failed, gang_on_two_hosts, submit
