@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from erfnet_jobs.spec_checks import require, whole
 from erfnet_jobs.specs import Spec
 
+# Seconds. What runs longer than that needs no limit.
+MAX_TIME_LIMIT = 1000 * 86_400.0
+
 
 @dataclass(frozen=True)
 class Request:
@@ -30,6 +33,12 @@ class Request:
     def __post_init__(self) -> None:
         require(whole(self.max_attempts, 1, 100), "max attempts", self.max_attempts, "give a number from 1 to 100")
         require(whole(self.priority, -1000, 1000), "priority", self.priority, "give a number from -1000 to 1000")
+        require(
+            self.time_limit is None or 1 <= self.time_limit <= MAX_TIME_LIMIT,
+            "time limit",
+            self.time_limit,
+            "give one from 1 s to 1000 days",
+        )
         if self.devices is not None:
             require(
                 len(set(self.devices)) == len(self.devices) == self.spec.cards,

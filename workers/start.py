@@ -77,7 +77,8 @@ def failure(error: ErfnetJobsError) -> End:
 
 def _plan(session: Session, part: HeldPart, settings: Settings, resume: CheckpointFile | None) -> Plan:
     key = part.key
-    spec = spec_from_json(get_job(session, key.job).spec)
+    job = get_job(session, key.job)
+    spec = spec_from_json(job.spec)
     attempt = session.get_one(Attempt, (key.job, key.attempt))
     if part.first_rank == 0:
         attempt.run_dir = str(settings.runs / str(key.job) / str(key.attempt))
@@ -102,6 +103,7 @@ def _plan(session: Session, part: HeldPart, settings: Settings, resume: Checkpoi
         resume=resume,
         threads=threads_per_rank(len(part.devices)),
         allowed=allowed_roots(settings),
+        time_limit=job.time_limit,
     )
 
 

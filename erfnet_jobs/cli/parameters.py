@@ -9,8 +9,9 @@ if TYPE_CHECKING:  # ParamType is generic to mypy, but at run time only in newer
     Numbers = click.ParamType[tuple[int, ...]]
     Pair = click.ParamType[tuple[int, int]]
     Names = click.ParamType[tuple[str, ...]]
+    Seconds = click.ParamType[float]
 else:
-    Numbers = Pair = Names = click.ParamType
+    Numbers = Pair = Names = Seconds = click.ParamType
 
 
 class SizeType(Pair):
@@ -78,7 +79,23 @@ class NamesType(Names):
         return names
 
 
+class DurationType(Seconds):
+    """A number with its unit, such as 90s, 45m, 36h or 2d, in seconds."""
+
+    name = "DURATION"
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}  # noqa: RUF012 - click's own attributes are no class variables
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; how long is sensible is the request's to say."""
+        if isinstance(value, float):
+            return value
+        if not (found := re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([smhd])", str(value))):
+            self.fail(f"{value!r} is no duration: give a number and its unit, such as 90s, 45m, 36h or 2d", param, ctx)
+        return float(found[1]) * self.units[found[2]]
+
+
 SIZE = SizeType()
+DURATION = DurationType()
 AUGMENT = FORMATS = NamesType()
 STAGES = RangeType("stages", "a range within 1-4, such as 1-4 or 3-4")
 DEVICES = RangeType("devices", "device ids such as 0,1 or 0-3")

@@ -11,6 +11,7 @@ from erfnet_jobs.cli.spec_options import (
     export_spec,
     infer_options,
     infer_spec,
+    time_limit_option,
     train_options,
     train_spec,
 )
@@ -35,41 +36,53 @@ def run() -> None:
 
 @run.command()
 @train_options
+@time_limit_option
 @_json
 @click.pass_obj
-def train(session: "Session", /, as_json: bool, **values: Any) -> None:
+def train(session: "Session", /, as_json: bool, time_limit: float | None, **values: Any) -> None:
     """Train ERFNet's stages one after another on this host's devices."""
-    _run(session, train_spec(values), as_json, values["devices"])
+    _run(session, train_spec(values), as_json, time_limit, values["devices"])
 
 
 @run.command("eval")
 @eval_options
+@time_limit_option
 @_json
 @click.pass_obj
-def evaluate(session: "Session", /, as_json: bool, **values: Any) -> None:
+def evaluate(session: "Session", /, as_json: bool, time_limit: float | None, **values: Any) -> None:
     """Measure checkpoints: loss and IoU of each class and category."""
-    _run(session, eval_spec(values), as_json, values["devices"])
+    _run(session, eval_spec(values), as_json, time_limit, values["devices"])
 
 
 @run.command()
 @export_options
+@time_limit_option
 @_json
 @click.pass_obj
-def export(session: "Session", /, as_json: bool, **values: Any) -> None:
+def export(session: "Session", /, as_json: bool, time_limit: float | None, **values: Any) -> None:
     """Write a checkpoint's network as ERFNet.mindir, ERFNet.onnx or both, each compared with the network."""
-    _run(session, export_spec(values), as_json)
+    _run(session, export_spec(values), as_json, time_limit)
 
 
 @run.command()
 @infer_options
+@time_limit_option
 @_json
 @click.pass_obj
-def infer(session: "Session", /, as_json: bool, **values: Any) -> None:
+def infer(session: "Session", /, as_json: bool, time_limit: float | None, **values: Any) -> None:
     """Segment pictures with a checkpoint."""
-    _run(session, infer_spec(values), as_json)
+    _run(session, infer_spec(values), as_json, time_limit)
 
 
-def _run(session: "Session", spec: "Spec", as_json: bool, devices: tuple[int, ...] | None = None) -> None:
+def _run(
+    session: "Session",
+    spec: "Spec",
+    as_json: bool,
+    time_limit: float | None,
+    devices: tuple[int, ...] | None = None,
+) -> None:
+    from dataclasses import replace
+
     from erfnet_jobs.ascend.devices import unused_ascend_note
     from erfnet_jobs.cli.live import Course
     from erfnet_jobs.cli.output import warn
@@ -77,7 +90,7 @@ def _run(session: "Session", spec: "Spec", as_json: bool, devices: tuple[int, ..
 
     if note := unused_ascend_note(session.settings.dev_dir):
         warn(note)
-    plan = local_plan(spec, session.settings, devices)
+    plan = replace(local_plan(spec, session.settings, devices), time_limit=time_limit)
     click.echo(f"{plan.kind} on {plan.world_size} ranks in {plan.run_dir}", err=True)
     course = Course()
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from erfnet_jobs.cli.parameters import AUGMENT, DEVICES, EPOCHS, FORMATS, SIZE, STAGES
+from erfnet_jobs.cli.parameters import AUGMENT, DEVICES, DURATION, EPOCHS, FORMATS, SIZE, STAGES
 
 if TYPE_CHECKING:
     from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec
@@ -39,6 +39,13 @@ _split = click.option("--split", default="val", show_default=True, help="Split o
 
 _cards = click.option("--cards", type=int, default=None, help="Devices, one rank each.  [default: 1, or as --devices]")
 _devices = click.option("--devices", type=DEVICES, default=None, help="Exactly these devices, such as 0,1 or 0-3.")
+
+time_limit_option = click.option(
+    "--time-limit",
+    type=DURATION,
+    default=None,
+    help="End an attempt that runs longer, such as 45m, 36h or 2d, and do not try again.",
+)
 
 train_options = _together(
     _data,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from erfnet_jobs.cli.job_details import batch_text, learning_rate_text
-from erfnet_jobs.cli.output import Document, print_json, warn
+from erfnet_jobs.cli.output import Document, duration, print_json, warn
 from erfnet_jobs.cli.session import Session
 from erfnet_jobs.cli.spec_options import (
     eval_options,
@@ -15,6 +15,7 @@ from erfnet_jobs.cli.spec_options import (
     export_spec,
     infer_options,
     infer_spec,
+    time_limit_option,
     train_options,
     train_spec,
 )
@@ -32,7 +33,14 @@ REQUEST_OPTIONS = (
     click.option(
         "--after", type=int, multiple=True, metavar="JOB", help="Only when JOB has succeeded; may be repeated."
     ),
-    click.option("--max-attempts", type=int, default=3, show_default=True, help="Try again until there were so many."),
+    click.option(
+        "--max-attempts",
+        type=int,
+        default=3,
+        show_default=True,
+        help="Try again until so many have failed; those lost with a host do not count (up to 10). 1: never again.",
+    ),
+    time_limit_option,
     click.option("--dry-run", is_flag=True, help="Print what would be submitted, and do nothing."),
     click.option(
         "--wait", "wait_for", is_flag=True, help="Wait until all of it has ended; the exit code is the job's."
@@ -127,6 +135,7 @@ def _submit(
         host=values["host"],
         devices=values.get("devices"),
         max_attempts=values["max_attempts"],
+        time_limit=values["time_limit"],
         after=values["after"],
     )
     client = session.client
@@ -193,7 +202,8 @@ def plan_lines(plan: Document) -> list[str]:
 def _where(job: Document) -> str:
     after = f", after job {', '.join(map(str, job['after']))}" if job["after"] else ""
     devices = f", devices {','.join(map(str, job['devices']))}" if job["devices"] else ""
-    return after + devices + (f", on {job['host']} only" if job["host"] else "")
+    limit = f", at most {duration(job['time_limit'])} an attempt" if job["time_limit"] else ""
+    return after + devices + limit + (f", on {job['host']} only" if job["host"] else "")
 
 
 def _lr(stage: Document) -> str:

@@ -45,6 +45,7 @@ def job_document(job: Job) -> Document:
         "cards": job.cards,
         "attempt": job.attempt,
         "max_attempts": job.max_attempts,
+        "time_limit": job.time_limit,
         "priority": job.priority,
         "hosts": job.placed_on.split(", ") if job.placed_on else [],
         "cancel_requested": job.cancel_requested,

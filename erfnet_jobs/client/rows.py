@@ -119,6 +119,7 @@ def plan_document(request: Request) -> Document:
         "host": request.host,
         "devices": None if request.devices is None else list(request.devices),
         "max_attempts": request.max_attempts,
+        "time_limit": request.time_limit,
         "training": training_document(spec),
         "spec": spec_to_dict(spec),
     }

@@ -71,7 +71,8 @@ def follow_ups(request: Request, job: int | str, evaluate: bool, then: Sequence[
 
 
 def _like(request: Request, spec: Spec) -> Request:
-    return replace(request, spec=spec, devices=None, after=())
+    # Devices and a time limit are meant for the training: what follows is another kind of work.
+    return replace(request, spec=spec, devices=None, after=(), time_limit=None)
 
 
 def input_paths(spec: Spec) -> list[tuple[str, Path, bool]]:

@@ -97,3 +97,9 @@ def scheduler_failure(death: Death) -> GangResult:
     how = describe_end(death.exit_code, death.signal)
     message = f"MindSpore's scheduler ended {how} before the ranks were done: its log has what it printed last"
     return GangResult(Outcome.FAILED, None, death.exit_code, death.signal, RanksFailed.__name__, message)
+
+
+def timed_out(limit: float) -> GangResult:
+    """The result of a part that ran longer than its time limit (seconds). The next attempt would, too."""
+    message = f"it ran longer than its time limit of {limit:g} s: its checkpoints are kept; give a longer --time-limit"
+    return GangResult(Outcome.TIMED_OUT, message=message, permanent=True)

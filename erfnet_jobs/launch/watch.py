@@ -23,7 +23,7 @@ from pathlib import Path
 from erfnet_jobs.launch.children import Death
 from erfnet_jobs.launch.gang import GRACE, Gang
 from erfnet_jobs.launch.tail import tail
-from erfnet_jobs.launch.verdict import GangResult, Said, failure_of, first_to_fail, scheduler_failure
+from erfnet_jobs.launch.verdict import GangResult, Said, failure_of, first_to_fail, scheduler_failure, timed_out
 from erfnet_jobs.reports import Done, Failed, MalformedReport, Report, decode, read_lines
 from erfnet_jobs.states import Outcome
 
@@ -60,7 +60,7 @@ class GangWatch:
         self._offsets = dict.fromkeys(gang.ranks, 0)
         self._done: set[int] = set()
         self._said: dict[int, Said] = {}
-        self._news_at = time.monotonic()
+        self._started_at = self._news_at = time.monotonic()
         self._waiting_since: float | None = None
 
     def step(self, timeout: float) -> list[ReportLine]:
@@ -133,6 +133,9 @@ class GangWatch:
         scheduler = dead.get(None)
         if scheduler is not None and not scheduler.is_clean and len(self._done) < len(self.gang.ranks):
             return scheduler_failure(scheduler)
+        limit = self.gang.plan.time_limit
+        if limit is not None and time.monotonic() - self._started_at > limit:
+            return timed_out(limit)
         # Only rank 0 tells of progress: on other hosts the ranks are silent for as long as they work.
         if self.gang.leads and time.monotonic() - self._news_at > self._stuck_timeout:
             return GangResult(
