@@ -4,6 +4,7 @@ import hashlib
 import os
 import threading
 from pathlib import Path
+from typing import BinaryIO
 
 
 def absolute_path(text: str | Path) -> Path:
@@ -19,6 +20,16 @@ def written_path(text: str | Path) -> Path:
     """The one path of a file that is about to be written: no link in it, but itself one if it is, to be replaced."""
     path = absolute_path(text)
     return Path(os.path.realpath(path.parent), path.name)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that only its user may enter, and the folders above it, unless it is there; raises OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def open_private(path: Path) -> BinaryIO:
+    """The file, to append to; where it is not there yet it becomes its user's alone. Raises OSError."""
+    return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -17,6 +17,7 @@ from types import FrameType
 from erfnet_jobs.ascend.devices import unused_ascend_note
 from erfnet_jobs.broker_url import check_broker_url, shown_url
 from erfnet_jobs.errors import AlreadyRunning, ErfnetJobsError
+from erfnet_jobs.files import make_private_folder
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import stop_host
 from erfnet_jobs.settings import Settings, load_settings
@@ -37,7 +38,7 @@ STOP_SECONDS = 10.0
 @contextmanager
 def only_worker(settings: Settings) -> Iterator[None]:
     """Hold the home's lock, gone with this process; raises AlreadyRunning naming who has it."""
-    settings.home.mkdir(parents=True, exist_ok=True)
+    make_private_folder(settings.home)
     path = settings.home / LOCK_NAME
     with path.open("a+") as file:
         try:

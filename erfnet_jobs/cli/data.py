@@ -112,11 +112,13 @@ def build(
 
     from erfnet_jobs.cli.progress import progress_line
     from erfnet_jobs.erfnet.mindrecord import Build, build_mindrecord
+    from erfnet_jobs.files import make_private_folder
 
     name = output_name or f"{subset}.mindrecord"
     target = Path(output_dir).absolute() / name
     threads = workers or os.cpu_count() or 1
     wanted = Build(Path(dataset_path), subset, target, Path(name).name, shards, threads, force=force, store=store)
+    make_private_folder(session.settings.home)
     with progress_line("images", quiet=as_json) as progress:
         record, built = build_mindrecord(wanted, session.settings.data_dir, progress)
     if as_json:

@@ -14,7 +14,7 @@ from types import FrameType
 from erfnet_jobs.allowed_paths import allowed_roots, check_plan
 from erfnet_jobs.ascend.devices import local_devices, threads_per_rank
 from erfnet_jobs.errors import BadCheckpoint, BadData, DiskFull, MissingDependency, NoHostFits, UsageError
-from erfnet_jobs.files import absolute_path
+from erfnet_jobs.files import absolute_path, make_private_folder
 from erfnet_jobs.launch.gang import PLAN_NAME, Gang
 from erfnet_jobs.launch.program import RankProgram, rank_program
 from erfnet_jobs.launch.verdict import GangResult
@@ -168,6 +168,7 @@ def run_here(plan: Plan, settings: Settings, on_line: Callable[[ReportLine], Non
     with _noted_signals() as came:
         try:
             with disk_errors(run_dir):
+                make_private_folder(settings.home)
                 run_dir.mkdir(parents=True, exist_ok=True)
                 write_plan(plan, run_dir / PLAN_NAME)
                 gang.start()

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from erfnet_jobs.files import write_atomically
+from erfnet_jobs.files import make_private_folder, open_private, write_atomically
 
 # SIGKILL acts at once, unless the kernel waits for a device or a file server.
 KILL_SECONDS = 10.0
@@ -80,8 +80,8 @@ def read_identity(path: Path, word: str) -> Identity | None:
 
 def start_daemon(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     """Start a program in a session of its own, its output appended to `log`; raises OSError."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    make_private_folder(log.parent)
+    with open_private(log) as output:
         return subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,

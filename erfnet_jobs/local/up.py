@@ -10,6 +10,7 @@ from subprocess import Popen
 from erfnet_jobs.broker import Broker
 from erfnet_jobs.broker_url import shown_url
 from erfnet_jobs.errors import ErfnetJobsError, from_exit_code
+from erfnet_jobs.files import make_private_folder
 from erfnet_jobs.local import redis_server, worker_process
 from erfnet_jobs.local.deadline import wait_until
 from erfnet_jobs.local.locks import held_lock
@@ -50,8 +51,7 @@ def bring_up(settings: Settings, devices: int | None, say: Say, migrate: bool = 
     again if it fails or is interrupted. Raises MissingDependency, BrokerUnreachable, RegistryNotMigrated,
     RegistryUnreachable, UsageError, or the error with which the worker ended.
     """
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (settings.home / "logs").mkdir(exist_ok=True)
+    make_private_folder(settings.home)
     with (
         held_lock(settings.home / "up.lock", lambda: say("another 'up' or 'down' is at work here; waiting for it")),
         _undone(settings) as started,

@@ -8,6 +8,7 @@ from pathlib import Path
 from subprocess import Popen
 
 from erfnet_jobs.errors import AlreadyRunning
+from erfnet_jobs.files import make_private_folder
 from erfnet_jobs.launch.program import module_command
 from erfnet_jobs.local.locks import held_lock
 from erfnet_jobs.local.marks import server_environment
@@ -49,7 +50,7 @@ def _registered(settings: Settings) -> Iterator[None]:
 
 def become_worker(settings: Settings, devices: int | None) -> None:
     """Replace this process by the worker, which keeps its id; raises AlreadyRunning while the home has one."""
-    settings.home.mkdir(parents=True, exist_ok=True)
+    make_private_folder(settings.home)
     options = [] if devices is None else ["--devices", str(devices)]
     command = module_command("workers", *options)
     with _registered(settings):

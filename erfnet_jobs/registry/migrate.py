@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 import erfnet_jobs
 from erfnet_jobs.errors import RegistryNotMigrated, RegistryUnreachable, UsageError
+from erfnet_jobs.files import make_private_folder, open_private
 from erfnet_jobs.registry.engine import explain, make_engine
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.tables import RegistryIdentity
@@ -52,7 +53,7 @@ def upgrade(database_url: str, revision: str = "head") -> tuple[str | None, str]
     for a database that belongs to something else.
     """
     url = parse_url(database_url)
-    _make_folder(url)
+    _make_file(url)
     before, after = _run(database_url, lambda config: command.upgrade(config, revision))
     return before, str(after)
 
@@ -71,17 +72,20 @@ def current(database_url: str) -> str | None:
         return _revision(connection)
 
 
-def _make_folder(url: URL) -> None:
+def _make_file(url: URL) -> None:
+    """Make a SQLite file, empty and its user's alone, where there is none."""
     if url.get_backend_name() != "sqlite":
         return
     if not url.database or url.database == ":memory:":
         raise UsageError("the registry's URL names no file: give sqlite:///PATH")
     folder = Path(url.database).parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
+        if not Path(url.database).exists():
+            open_private(Path(url.database)).close()
     except OSError as error:
         raise RegistryUnreachable(
-            f"the registry's folder {folder} cannot be made ({error.strerror}): give a path where you may write"
+            f"the registry {url.database} cannot be made ({error.strerror}): give a path where you may write"
         ) from error
 
 

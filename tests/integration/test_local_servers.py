@@ -76,6 +76,17 @@ def test_redis_starts_once_stops_and_leaves_no_port(settings: Settings) -> None:
     assert not redis_server.stop_redis(settings)
 
 
+def test_what_is_in_a_home_is_its_users_alone(settings: Settings) -> None:
+    before = os.umask(0o002)
+    try:
+        bring_up(settings, 1, quiet)
+    finally:
+        os.umask(before)
+    private = ["", "registry.sqlite", "logs", "logs/redis.log", "logs/worker.log", "redis.sock", "up.lock"]
+    modes = {name: (settings.home / name).stat().st_mode & 0o077 for name in private}
+    assert modes == dict.fromkeys(private, 0)
+
+
 def test_a_socket_that_a_killed_redis_left_is_no_obstacle(settings: Settings) -> None:
     settings.home.mkdir()
     first = redis_server.start_redis(settings)

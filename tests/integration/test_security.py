@@ -222,3 +222,22 @@ def test_no_password_is_written_shown_or_passed_on(
     written = everything_below(site.settings.home, site.settings.runs)
     assert b"plan.json" in b"\n".join(bytes(path) for path in site.settings.runs.rglob("*"))
     assert PASSWORD.encode() not in written
+
+
+def test_a_home_is_private_and_runs_are_as_the_umask_says(
+    new_site: NewSite, site_folder: Path, redis_server: RedisServer
+) -> None:
+    from erfnet_jobs.registry.migrate import upgrade
+
+    site = new_site(f"sqlite:///{site_folder}/here/own/registry.sqlite")
+    site.home.rmdir()
+    upgrade(site.settings.resolved_database_url)
+    site.home.chmod(0o700)
+    site.start_worker(wrapper=("sh", "-c", 'umask 027 && exec "$@"', "sh"))
+    site.until(site.train(), JobState.SUCCEEDED)
+
+    own = site.home / "own"
+    assert [path.stat().st_mode & 0o777 for path in (own, own / "registry.sqlite")] == [0o700, 0o600]
+    written = list(site.settings.runs.rglob("*"))
+    assert len(written) > 5
+    assert {path.stat().st_mode & 0o777 for path in written} == {0o750, 0o640}
