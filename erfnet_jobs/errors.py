@@ -108,6 +108,13 @@ class RanksFailed(ErfnetJobsError):
     permanent = False
 
 
+class DeviceLost(ErfnetJobsError):
+    """A device of the job is gone, or its health lets no job go on."""
+
+    exit_code = 17
+    permanent = False
+
+
 class Interrupted(ErfnetJobsError):
     """Ended by SIGINT or SIGTERM."""
 

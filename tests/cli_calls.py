@@ -12,9 +12,10 @@ import pytest
 from erfnet_jobs.cli.root import run_command
 from erfnet_jobs.local.redis_server import start_redis, stop_redis
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.hosts import FoundDevice, register_host
+from erfnet_jobs.registry.hosts import register_host
 from erfnet_jobs.registry.migrate import upgrade
 from erfnet_jobs.settings import Settings, load_settings
+from tests.registry_steps import seen_device
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Shell:
 
     def add_host(self, name: str = "h1", devices: int = 2) -> None:
         """Register a host as a worker would."""
-        found = [FoundDevice(number, "cpu", "CPU slot") for number in range(devices)]
+        found = [seen_device(number, "cpu", "CPU slot") for number in range(devices)]
         words = {"address": "127.0.0.1", "storage_id": "s", "version": "1", "instance": "i"}
         with self.registry() as registry, registry.write() as session:
             register_host(session, name=name, devices=found, **words)

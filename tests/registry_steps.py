@@ -2,6 +2,8 @@
 
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.ascend.devices import Device
+from erfnet_jobs.ascend.health import Seen
 from erfnet_jobs.jobs import Part, Request
 from erfnet_jobs.registry.attempts import End, assign, claim, report_running
 from erfnet_jobs.registry.events import Actor, now
@@ -19,6 +21,10 @@ WELL = End(Outcome.SUCCEEDED, "all ranks are done")
 
 def failed(permanent: bool = False) -> End:
     return End(Outcome.FAILED, "rank 0 failed", permanent=permanent, rank=0, exit_code=1)
+
+
+def seen_device(number: int, kind: str = "cpu", name: str = "slot", generation: str | None = None) -> Seen:
+    return Seen(Device(number, kind, name, generation=generation))
 
 
 def add_hosts(session: Session, *names: str) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from erfnet_jobs.ascend.devices import unused_ascend_note
 from erfnet_jobs.broker_url import check_broker_url, shown_url
 from erfnet_jobs.errors import AlreadyRunning, ErfnetJobsError
 from erfnet_jobs.files import make_private_folder
@@ -23,8 +22,10 @@ from erfnet_jobs.registry.hosts import stop_host
 from erfnet_jobs.settings import Settings, load_settings
 from workers.aftermath import end_unstarted
 from workers.app import Consumer
+from workers.device_watch import DeviceWatch
 from workers.logs import set_up_logging
 from workers.news import News
+from workers.own_devices import OwnDevices, first_look, look_at_devices
 from workers.registration import address_note, register
 from workers.rounds import Rounds
 
@@ -78,19 +79,26 @@ def run_worker(settings: Settings, devices: int | None) -> None:
     instance = uuid.uuid4().hex
     with only_worker(settings), Registry(settings.resolved_database_url) as registry:
         check_broker_url(settings.resolved_broker_url)
-        count = register(settings, registry, instance, devices)
+        first = first_look(settings, registry, devices)
+        register(settings, registry, instance, first)
         _stop_on_signals(news)
+        count = sum(seen.present for seen in first.states.seen.values())
         log.info("host %s with %d devices, registry %s", settings.host_name, count, registry.shown_url)
         log.info("queues at %s, runs in %s", shown_url(settings.resolved_broker_url), settings.runs)
-        if note := unused_ascend_note(settings.dev_dir):
-            log.warning("%s", note)
         if note := address_note(settings, registry):
             log.warning("%s", note)
         end_unstarted(registry, settings)
         Consumer(settings, news).start()
-        Rounds(settings, registry, instance, news).run()
+        watch = _watch_of(settings, devices, news) if first.watched else None
+        Rounds(settings, registry, instance, news, OwnDevices(settings, registry, first, watch)).run()
         with registry.write() as session:
             stop_host(session, settings.host_name, instance)
+
+
+def _watch_of(settings: Settings, devices: int | None, news: News) -> DeviceWatch:
+    watch = DeviceWatch(lambda: look_at_devices(settings, devices), settings.device_interval, news.tell)
+    watch.start()
+    return watch
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,8 +18,8 @@ from erfnet_jobs.registry.attempts import (
     publish_scheduler,
     report_running,
 )
+from erfnet_jobs.registry.devices import cordon
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.hosts import cordon
 from erfnet_jobs.registry.parts import PartKey
 from erfnet_jobs.registry.tables import Host
 from erfnet_jobs.settings import Settings

@@ -4,10 +4,12 @@ import logging
 import os
 import signal
 
+from erfnet_jobs.errors import DeviceLost
 from erfnet_jobs.launch.processes import has_mark, kill_marked
 from erfnet_jobs.registry.attempts import End, clear_part, declare_lost, end_attempt, end_part, release
+from erfnet_jobs.registry.devices import cordon, uncordon
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.hosts import cordon, host_beats, uncordon
+from erfnet_jobs.registry.hosts import host_beats
 from erfnet_jobs.registry.parts import HeldPart, PartKey, held_part, late_parts, lease_pid, leases
 from erfnet_jobs.settings import Settings
 from erfnet_jobs.states import Outcome, PartState
@@ -69,6 +71,18 @@ def give_up(registry: Registry, part: HeldPart, error: Exception, settings: Sett
     with registry.write() as session:
         if not end_part(session, key.job, key.attempt, key.host, end, settings.retry_delay):
             end_attempt(session, key.job, key.attempt, end, settings.retry_delay)
+
+
+def end_without_device(registry: Registry, part: HeldPart, loss: str, settings: Settings) -> bool:
+    """End the attempt of a part whose device is lost; its supervisors see that it is over. False where it was."""
+    key = part.key
+    end = End(Outcome.FAILED, f"{loss}, so the attempt was ended", DeviceLost.__name__)
+    with registry.write() as session:
+        ended = end_attempt(session, *key_pair(key), end, settings.retry_delay)
+    if ended:
+        log.warning("job %d, attempt %d has failed: %s", *key_pair(key), loss)
+        nudge(registry, key)
+    return ended
 
 
 def nudge(registry: Registry, key: PartKey) -> bool:

@@ -1,20 +1,23 @@
 """A worker makes itself its host's: it waits whether another one lives under the same name, and registers."""
 
 import ipaddress
+import logging
 import time
 from pathlib import Path
 
 from sqlalchemy import select
 
 from erfnet_jobs import __version__
-from erfnet_jobs.ascend.devices import local_devices
 from erfnet_jobs.errors import AlreadyRunning
 from erfnet_jobs.files import write_atomically
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.hosts import FoundDevice, register_host
+from erfnet_jobs.registry.hosts import register_host
 from erfnet_jobs.registry.tables import Host
 from erfnet_jobs.settings import Settings
+from workers.own_devices import FirstLook
 from workers.storage import storage_id
+
+log = logging.getLogger(__name__)
 
 INSTANCE_NAME = "worker.instance"
 # So many beats another worker may miss, and is still seen to live.
@@ -22,27 +25,27 @@ WATCHED_BEATS = 3
 LOOK_SECONDS = 0.1
 
 
-def register(settings: Settings, registry: Registry, instance: str, count: int | None) -> int:
-    """Make the host this worker's, which holds its home's lock; how many devices it has.
+def register(settings: Settings, registry: Registry, instance: str, first: FirstLook) -> None:
+    """Make the host this worker's, which holds its home's lock, with the devices that it has seen.
 
     Raises AlreadyRunning where a worker with another home lives as this host.
     """
-    found = local_devices(count)
-    devices = [FoundDevice(one.id, one.kind, one.name, one.generation, one.health) for one in found]
     storage = storage_id(settings.runs)
     _refuse_namesake(settings, registry)
     with registry.write() as session:
-        register_host(
+        changes = register_host(
             session,
             name=settings.host_name,
             address=settings.host_address,
             storage_id=storage,
             version=__version__,
             instance=instance,
-            devices=devices,
+            devices=first.states.seen.values(),
+            found=first.found,
         )
+    for change in (*changes, *first.found.troubles):
+        log.warning("%s", change)
     write_atomically(settings.home / INSTANCE_NAME, f"{instance}\n".encode())
-    return len(devices)
 
 
 def _refuse_namesake(settings: Settings, registry: Registry) -> None:

@@ -20,6 +20,7 @@ from workers import reaper
 from workers.aftermath import supervisor_ended
 from workers.children import Supervisors
 from workers.news import News
+from workers.own_devices import OwnDevices
 from workers.placing import pass_once
 from workers.sender import Sender
 from workers.start import claim_part, start_part
@@ -32,11 +33,12 @@ ROUND_SECONDS = 1.0
 class Rounds:
     """The rounds of the worker of one host. `instance` tells this run of it from others."""
 
-    def __init__(self, settings: Settings, registry: Registry, instance: str, news: News) -> None:
+    def __init__(self, settings: Settings, registry: Registry, instance: str, news: News, devices: OwnDevices) -> None:
         self._settings = settings
         self._registry = registry
         self._instance = instance
         self._news = news
+        self._devices = devices
         self._supervisors = Supervisors()
         self._sender = Sender(settings)
         self._lookout = reaper.Lookout(registry, settings)
@@ -52,7 +54,7 @@ class Rounds:
 
     def _round(self) -> None:
         try:
-            for step in (self._beat, self._nudge, self._reap, self._place, self._look_after_own):
+            for step in (self._beat, self._nudge, self._reap, self._devices.renew, self._place, self._look_after_own):
                 self._take(step)
         except AlreadyRunning:
             raise
@@ -128,6 +130,9 @@ class Rounds:
             # While its lease stands its supervisor is about to end it, or about to be declared lost.
             if not part.leased and reaper.clear_if_gone(self._registry, part):
                 self._news.tell()
+        elif loss := self._devices.loss(part):
+            reaper.end_without_device(self._registry, part, loss, self._settings)
+            self._news.tell()
         elif part.state == PartState.ASSIGNED:
             if part.cancelled:
                 reaper.cancel_assigned(self._registry, part)

@@ -14,19 +14,19 @@ from sqlalchemy.orm import Session
 
 from erfnet_jobs import __version__
 from erfnet_jobs.allowed_paths import allowed_roots, check_plan
-from erfnet_jobs.ascend.devices import threads_per_rank
+from erfnet_jobs.ascend.devices import ASCEND_CHIP, threads_per_rank
 from erfnet_jobs.ascend.environment import ATTEMPT_MARK
 from erfnet_jobs.errors import ErfnetJobsError, RanksFailed, UsageError
 from erfnet_jobs.files import sync_folder, write_atomically
 from erfnet_jobs.launch.foreground import disk_errors
 from erfnet_jobs.launch.gang import PLAN_NAME, attempt_mark
 from erfnet_jobs.launch.program import module_command, with_this_package
-from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace, write_plan
+from erfnet_jobs.plan import ASCEND, CPU, CheckpointFile, Plan, RankPlace, write_plan
 from erfnet_jobs.registry.attempts import End, claim, end_part
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.parts import HeldPart, parts_of_attempt
-from erfnet_jobs.registry.tables import Attempt, RegistryIdentity
+from erfnet_jobs.registry.tables import Attempt, Device, RegistryIdentity
 from erfnet_jobs.settings import Settings, environment_of
 from erfnet_jobs.specs import spec_from_json, spec_to_dict
 from erfnet_jobs.states import JobKind, Outcome
@@ -104,7 +104,14 @@ def _plan(session: Session, part: HeldPart, settings: Settings, resume: Checkpoi
         threads=threads_per_rank(len(part.devices)),
         allowed=allowed_roots(settings),
         time_limit=job.time_limit,
+        device_target=_device_target(session, part),
     )
+
+
+def _device_target(session: Session, part: HeldPart) -> str:
+    """What MindSpore calls the devices of a part; a gang has one family."""
+    device = session.get_one(Device, (part.key.host, part.devices[0]))
+    return ASCEND if device.kind == ASCEND_CHIP else CPU
 
 
 def _job_document(session: Session, plan: Plan) -> dict[str, object]:

@@ -1,28 +1,20 @@
 """Hosts and their devices: registering, beating, and what is free on them."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 
 from sqlalchemy import CursorResult, select, text, update
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.ascend.devices import HostDevices
+from erfnet_jobs.ascend.health import Seen
 from erfnet_jobs.errors import NotFound, UsageError
+from erfnet_jobs.registry.devices import seen_devices, store_devices
 from erfnet_jobs.registry.engine import HEAD
 from erfnet_jobs.registry.events import Actor, now, record_event
-from erfnet_jobs.registry.summaries import HEALTHY, held_devices, is_usable, refresh_summary
+from erfnet_jobs.registry.summaries import held_devices, is_usable
 from erfnet_jobs.registry.tables import Device, Host
-
-
-@dataclass(frozen=True)
-class FoundDevice:
-    """A device as its host found it. `health` is 'ok', or what is wrong with it."""
-
-    id: int
-    kind: str
-    name: str
-    generation: str | None = None
-    health: str = HEALTHY
 
 
 @dataclass(frozen=True)
@@ -35,14 +27,25 @@ class DeviceSummary:
     generation: str | None
     health: str
     present: bool
+    fit: bool
+    busy: str | None
     cordoned: str | None
+    error_code: str | None
+    npu_id: int | None
+    chip_id: int | None
+    physical_id: int | None
+    device_ip: str | None
+    link: str | None
+    memory: int | None
     job: int | None
-    busy: str | None = None
 
     @property
     def usable(self) -> bool:
         """Whether a job may have it at all."""
         return is_usable(self)
+
+
+_ROW = tuple(entry.name for entry in fields(DeviceSummary) if entry.name != "job")
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,15 @@ class HostSummary:
     registered_at: datetime
     seen_at: datetime
     stopped_at: datetime | None
+    family: str
+    driver: str | None
+    cann: str | None
+    trouble: str | None
     devices: tuple[DeviceSummary, ...] = field(default=())
 
     @property
     def usable(self) -> frozenset[int]:
-        """Devices that are there, in health and not cordoned."""
+        """Devices that are there, fit, not busy and not cordoned."""
         return frozenset(device.id for device in self.devices if device.usable)
 
     @property
@@ -77,17 +84,7 @@ def list_hosts(session: Session, *, with_stopped: bool = True) -> list[HostSumma
     held = held_devices(session)
     devices: dict[str, list[DeviceSummary]] = {}
     for row in session.scalars(select(Device).order_by(Device.host_name, Device.id)):
-        summary = DeviceSummary(
-            id=row.id,
-            kind=row.kind,
-            name=row.name,
-            generation=row.generation,
-            health=row.health,
-            present=row.present,
-            cordoned=row.cordoned,
-            job=held.get((row.host_name, row.id)),
-            busy=row.busy,
-        )
+        summary = DeviceSummary(**{name: getattr(row, name) for name in _ROW}, job=held.get((row.host_name, row.id)))
         devices.setdefault(row.host_name, []).append(summary)
     hosts = select(Host).order_by(Host.name)
     if not with_stopped:
@@ -111,9 +108,12 @@ def register_host(
     storage_id: str,
     version: str,
     instance: str,
-    devices: Iterable[FoundDevice],
-) -> None:
+    devices: Iterable[Seen],
+    found: HostDevices | None = None,
+) -> list[str]:
     """Make or renew the host of a worker that starts, and its devices; those that it no longer has are not present.
+
+    `found` has what its tools told of the host itself. What has changed of devices that were known is given back.
 
     Cordons and a drained host stay so. Raises UsageError for a second host in SQLite, which serves one machine only.
     """
@@ -125,9 +125,20 @@ def register_host(
         session.add(Host(name=name, registered_at=at, beat=0, **now_true))
         session.flush()
     # Devices before the host's own row, which is locked last: who cordons devices takes this order too.
-    _renew_devices(session, name, devices)
+    now_seen = {seen.device.id: seen for seen in devices}
+    gone = {number: replace(seen, present=False) for number, seen in seen_devices(session, name).items()}
+    changes = store_devices(session, name, {**gone, **now_seen}.values())
     session.execute(update(Host).where(Host.name == name).values(beat=Host.beat + 1, stopped_at=None, **now_true))
+    if found is not None:
+        store_software(session, name, found)
     record_event(session, "host up", f"worker {version} at {address}", host=name)
+    return changes
+
+
+def store_software(session: Session, name: str, found: HostDevices) -> None:
+    """What a host's tools told of the host itself: the versions of its driver and of CANN, and what they could not."""
+    trouble = "\n".join(found.troubles) or None
+    session.execute(update(Host).where(Host.name == name).values(driver=found.driver, cann=found.cann, trouble=trouble))
 
 
 def _refuse_second_host(session: Session, name: str) -> None:
@@ -138,20 +149,6 @@ def _refuse_second_host(session: Session, name: str) -> None:
             f"set ERFNET_JOBS_HOST_NAME={others[0]} if this is the same machine, "
             "or ERFNET_JOBS_DATABASE_URL to a postgresql+psycopg:// URL for several machines"
         )
-
-
-def _renew_devices(session: Session, host: str, devices: Iterable[FoundDevice]) -> None:
-    session.execute(update(Device).where(Device.host_name == host).values(present=False))
-    session.expire_all()
-    for found in devices:
-        device = session.get(Device, (host, found.id))
-        if device is None:
-            device = Device(host_name=host, id=found.id)
-            session.add(device)
-        device.kind, device.name, device.generation = found.kind, found.name, found.generation
-        device.health, device.present = found.health, True
-    session.flush()
-    refresh_summary(session, host)
 
 
 def beat_host(session: Session, name: str, instance: str) -> bool:
@@ -187,28 +184,6 @@ def set_drained(session: Session, name: str, drained: bool, actor: Actor) -> Non
         record_event(session, "host drained" if drained else "host undrained", "by a user", host=name, actor=actor)
 
 
-def cordon(session: Session, host: str, devices: Sequence[int], reason: str) -> None:
-    """Keep jobs from devices, for `reason`; those that are cordoned already stay so for theirs."""
-    _set_cordon(session, host, devices, None, reason)
-
-
-def uncordon(session: Session, host: str, devices: Sequence[int], reason: str) -> None:
-    """Let jobs have those devices again that were cordoned for this very reason."""
-    _set_cordon(session, host, devices, reason, None)
-
-
-def _set_cordon(session: Session, host: str, devices: Sequence[int], old: str | None, new: str | None) -> None:
-    changed = session.execute(
-        update(Device)
-        .where(Device.host_name == host, Device.id.in_(devices), Device.cordoned.is_not_distinct_from(old))
-        .values(cordoned=new)
-    )
-    if isinstance(changed, CursorResult) and changed.rowcount:
-        refresh_summary(session, host)
-        text = f"devices {', '.join(map(str, devices))}: {new or old}"
-        record_event(session, "cordoned" if new else "uncordoned", text, host=host)
-
-
 def host_beats(session: Session) -> dict[str, int]:
     """The pulse of every host's worker."""
     return dict(session.execute(select(Host.name, Host.beat)).tuples().all())
@@ -226,6 +201,10 @@ def _summary(host: Host, devices: Iterable[DeviceSummary]) -> HostSummary:
         registered_at=host.registered_at,
         seen_at=host.seen_at,
         stopped_at=host.stopped_at,
+        family=host.family,
+        driver=host.driver,
+        cann=host.cann,
+        trouble=host.trouble,
         devices=tuple(devices),
     )
 

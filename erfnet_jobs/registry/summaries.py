@@ -18,7 +18,6 @@ from erfnet_jobs.id_ranges import to_ranges
 from erfnet_jobs.registry.tables import Device, Host, Placement
 from erfnet_jobs.states import PartState
 
-HEALTHY = "ok"
 HELD = (PartState.ASSIGNED, PartState.STARTING, PartState.RUNNING)
 _STALE = "hosts whose summary is stale"
 
@@ -31,8 +30,8 @@ class DeviceState(Protocol):
         """Whether its host has it still."""
 
     @property
-    def health(self) -> str:
-        """'ok', or what is wrong with it."""
+    def fit(self) -> bool:
+        """Whether its health lets jobs have it."""
 
     @property
     def cordoned(self) -> str | None:
@@ -53,8 +52,8 @@ class Summary:
 
 
 def is_usable(device: DeviceState) -> bool:
-    """Whether a job may have a device at all: it is there, in health, not cordoned and not busy."""
-    return device.present and device.health == HEALTHY and device.cordoned is None and device.busy is None
+    """Whether a job may have a device at all: it is there, its health fits, and it is not cordoned and not busy."""
+    return device.present and device.fit and device.cordoned is None and device.busy is None
 
 
 def refresh_summary(session: Session, host: str) -> None:

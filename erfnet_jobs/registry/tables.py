@@ -17,6 +17,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     desc,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -231,7 +232,8 @@ class Host(Base):
 class Device(Base):
     """A device of a host by its logical id. `cordoned` holds the reason why no job may have it.
 
-    `busy` says which processes that are none of ours are on it. `cores` are the host's cores near it ('0-23').
+    `fit`: its health lets jobs have it, by its host's settings. `busy` says which processes that are none of ours are
+    on it. `cores` are the host's cores near it ('0-23').
     """
 
     __tablename__ = "device"
@@ -242,6 +244,7 @@ class Device(Base):
     generation: Mapped[str | None]
     health: Mapped[str]
     present: Mapped[bool] = mapped_column(default=True)
+    fit: Mapped[bool] = mapped_column(default=True, server_default=true())
     cordoned: Mapped[str | None]
     busy: Mapped[str | None]
     error_code: Mapped[str | None]

@@ -22,6 +22,7 @@ COLUMNS = (
     ("host", sa.Column("driver", sa.Text(), nullable=True)),
     ("host", sa.Column("cann", sa.Text(), nullable=True)),
     ("host", sa.Column("trouble", sa.Text(), nullable=True)),
+    ("device", sa.Column("fit", sa.Boolean(), nullable=False, server_default=sa.true())),
     ("device", sa.Column("busy", sa.Text(), nullable=True)),
     ("device", sa.Column("error_code", sa.Text(), nullable=True)),
     ("device", sa.Column("npu_id", sa.Integer(), nullable=True)),

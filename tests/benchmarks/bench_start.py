@@ -9,13 +9,14 @@ from erfnet_jobs.jobs import Request
 from erfnet_jobs.local.processes import start_of
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.events import Actor
-from erfnet_jobs.registry.hosts import FoundDevice, register_host
+from erfnet_jobs.registry.hosts import register_host
 from erfnet_jobs.registry.jobs import submit_job
 from erfnet_jobs.registry.migrate import upgrade
 from erfnet_jobs.settings import load_settings
 from erfnet_jobs.states import JobState
 from erfnet_jobs.train_spec import TrainSpec
 from tests.benchmarks.rows import Row
+from tests.registry_steps import seen_device
 from tests.services import RedisServer, Site, eventually
 from workers.placing import pass_once
 
@@ -63,7 +64,7 @@ def _passes(folder: Path) -> list[Row]:
     with Registry(url) as registry:
         request = Request(TrainSpec("/data", cards=4))
         with registry.write() as session:
-            devices = [FoundDevice(number, "cpu", "slot") for number in range(8)]
+            devices = [seen_device(number) for number in range(8)]
             register_host(session, name="h", address="", storage_id="s", version="", instance="i", devices=devices)
             for _ in range(QUEUED):
                 submit_job(session, request, Actor("bench", "bench"))

@@ -8,12 +8,12 @@ from sqlalchemy import select, text
 
 from erfnet_jobs.jobs import Request
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.hosts import FoundDevice, list_hosts, register_host, set_drained, stop_host
+from erfnet_jobs.registry.hosts import list_hosts, register_host, set_drained, stop_host
 from erfnet_jobs.registry.jobs import get_job, submit_job
 from erfnet_jobs.registry.queue import queued_jobs
 from erfnet_jobs.registry.tables import Job, JobDependency, Placement
 from erfnet_jobs.train_spec import TrainSpec
-from tests.registry_steps import ACTOR
+from tests.registry_steps import ACTOR, seen_device
 from tests.services import eventually
 from workers.placing import BEHIND, DETAILED, pass_once
 
@@ -22,7 +22,7 @@ RUNS = Path("/runs")
 
 
 def add_host(registry: Registry, name: str, count: int, storage: str = "s") -> None:
-    devices = [FoundDevice(number, "cpu", "slot") for number in range(count)]
+    devices = [seen_device(number) for number in range(count)]
     with registry.write() as session:
         register_host(session, name=name, address="", storage_id=storage, version="1", instance=name, devices=devices)
 

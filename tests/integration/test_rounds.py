@@ -14,6 +14,7 @@ from erfnet_jobs.states import Outcome
 from tests.services import NewSite, Site
 from workers import rounds as rounds_module
 from workers.news import News
+from workers.own_devices import OwnDevices, first_look
 from workers.registration import address_note
 from workers.rounds import Rounds
 
@@ -29,7 +30,8 @@ def idle_site(new_site: NewSite, sqlite_url: str) -> Site:
 
 def make_rounds(site: Site) -> Rounds:
     instance = site.ask(lambda session: get_host(session, "here").instance)
-    return Rounds(site.settings, site.registry, instance, News())
+    devices = OwnDevices(site.settings, site.registry, first_look(site.settings, site.registry, 2), None)
+    return Rounds(site.settings, site.registry, instance, News(), devices)
 
 
 def test_a_part_that_cannot_be_looked_after_is_given_up_and_the_others_go_on(

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.ascend.health import Seen
 from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.attempts import (
     assign,
@@ -18,22 +19,23 @@ from erfnet_jobs.registry.attempts import (
     end_part,
     release,
 )
+from erfnet_jobs.registry.devices import cordon, uncordon
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.hosts import FoundDevice, cordon, register_host, uncordon
+from erfnet_jobs.registry.hosts import register_host
 from erfnet_jobs.registry.summaries import Summary, refresh_summary, summary_of, wrong_summaries
 from erfnet_jobs.registry.tables import Device, Host
 from tests.conftest import PostgresServer
-from tests.registry_steps import HOSTS, SCHEDULER, WELL, failed, submit_gang
+from tests.registry_steps import HOSTS, SCHEDULER, WELL, failed, seen_device, submit_gang
 
 Step = Callable[[Session], object]
 
 
-def register(session: Session, host: str, *devices: FoundDevice) -> None:
+def register(session: Session, host: str, *devices: Seen) -> None:
     register_host(session, name=host, address="", storage_id="s", version="1", instance="i", devices=devices)
 
 
-def slots(count: int) -> list[FoundDevice]:
-    return [FoundDevice(number, "cpu", "slot") for number in range(count)]
+def slots(count: int) -> list[Seen]:
+    return [seen_device(number) for number in range(count)]
 
 
 def stored(session: Session, host: str) -> Summary:
@@ -81,11 +83,11 @@ def test_a_summary_follows_devices_and_placements(two_hosts: Registry) -> None:
 
 def test_what_is_busy_ill_or_of_another_family_is_not_usable(registry: Registry) -> None:
     with registry.write() as session:
-        chips = [FoundDevice(number, "ascend", "910A", "910A") for number in range(4)]
-        register(session, "a", *chips, FoundDevice(4, "ascend", "310", "310"), FoundDevice(5, "cpu", "slot"))
+        chips = [seen_device(number, "ascend", "910A", "910A") for number in range(4)]
+        register(session, "a", *chips, seen_device(4, "ascend", "310", "310"), seen_device(5, "cpu", "slot"))
     with registry.write() as session:
         session.get_one(Device, ("a", 0)).busy = "python (4711)"
-        session.get_one(Device, ("a", 1)).health = "critical"
+        session.get_one(Device, ("a", 1)).fit = False
         refresh_summary(session, "a")
     with registry.read() as session:
         assert stored(session, "a") == Summary("910A", "2-3", "2-3")

@@ -9,7 +9,8 @@ from sqlalchemy import delete, select
 
 from erfnet_jobs.jobs import Request
 from erfnet_jobs.launch.processes import processes_with_mark
-from erfnet_jobs.registry.hosts import cordon, get_host
+from erfnet_jobs.registry.devices import cordon
+from erfnet_jobs.registry.hosts import get_host
 from erfnet_jobs.registry.parts import held_parts
 from erfnet_jobs.registry.tables import Checkpoint, Lease
 from erfnet_jobs.specs import EvalSpec

@@ -1,0 +1,135 @@
+"""What is to be believed of a host's devices, look after look: which jobs may have, and which are lost. Stdlib only.
+
+A tool that does not answer says nothing of the devices, so silence never ends what runs. What it does say counts for
+new jobs at once, and for the job that has the device when two looks have said it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+
+from erfnet_jobs.ascend.devices import ASCEND_CHIP, HEALTHY, Device, DeviceProcess, HostDevices
+
+WARNING = "warning"
+UNKNOWN = "unknown"
+RUINED = frozenset({"alarm", "critical", UNKNOWN})
+LOST_LOOKS = 2
+SILENT_LOOKS = 2
+
+
+class Whose(StrEnum):
+    """Whose a process on a device is; one that is gone may have been ours a moment ago."""
+
+    OURS = "ours"
+    FOREIGN = "foreign"
+    GONE = "gone"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A device as its host knows it.
+
+    `present`: the host's tools list it. `fit`: its health lets jobs have it, by its host's settings. `busy` says which
+    processes that are none of ours are on it.
+    """
+
+    device: Device
+    present: bool = True
+    fit: bool = True
+    busy: str | None = None
+
+    @property
+    def state(self) -> str:
+        """Its health with the error code, as 'alarm (error code 80E01801)', or 'gone'."""
+        if not self.present:
+            return "gone"
+        code = self.device.error_code
+        told = code is not None and self.device.health != HEALTHY
+        return f"{self.device.health} (error code {code})" if told else self.device.health
+
+
+class DeviceStates:
+    """The devices of one host by id, renewed with every look.
+
+    `known` is what was believed before, by the worker before this one. With `warning_runs` jobs may have devices in
+    health Warning.
+    """
+
+    def __init__(self, known: Mapping[int, Seen], warning_runs: bool) -> None:
+        self.seen = dict(known)
+        self._warning_runs = warning_runs
+        self._first = True
+        self._ruined: dict[int, int] = {}
+        self._silent: dict[int, int] = {}
+        self._pids: dict[int, frozenset[int]] = {}
+
+    @property
+    def lost(self) -> dict[int, str]:
+        """The chips that no job can go on with, as two looks have said, and what they said."""
+        return {number: self.seen[number].state for number, looks in self._ruined.items() if looks >= LOST_LOOKS}
+
+    def take(self, look: HostDevices, whose: Callable[[int], Whose]) -> None:
+        """Believe a look; `whose` tells by its id whose a process is."""
+        listed = {device.id: device for device in look.devices if self._first or self._is_kin(device)}
+        self._first = False
+        for number in sorted(self.seen.keys() | listed.keys()):
+            before, device = self.seen.get(number), listed.get(number)
+            silent = bool(look.troubles) and (device.health == UNKNOWN if device else not listed)
+            self._silent[number] = self._silent.get(number, 0) + 1 if silent else 0
+            if silent:
+                self._keep(number, before, device)
+                continue
+            now = self._told(before, device, look, whose) if device else replace(_there(before), present=False)
+            self.seen[number] = now
+            self._count_ruin(number, now)
+
+    def _is_kin(self, device: Device) -> bool:
+        """CPU slots are found where chips have vanished, but they are not those chips."""
+        before = self.seen.get(device.id)
+        return before is None or before.device.kind == device.kind
+
+    def _keep(self, number: int, before: Seen | None, device: Device | None) -> None:
+        """Silence once is nothing; twice, nobody knows the device's health."""
+        known = before or (Seen(device) if device else None)
+        if known is None or (before is not None and self._silent[number] < SILENT_LOOKS):
+            return
+        self.seen[number] = replace(known, device=replace(known.device, health=UNKNOWN, error_code=None), fit=False)
+
+    def _told(self, before: Seen | None, device: Device, look: HostDevices, whose: Callable[[int], Whose]) -> Seen:
+        if before is not None and look.troubles:
+            device = _filled(device, before.device)
+        fit = device.health == HEALTHY or (device.health == WARNING and self._warning_runs)
+        return Seen(device, present=True, fit=fit, busy=self._busy(device, before, whose))
+
+    def _busy(self, device: Device, before: Seen | None, whose: Callable[[int], Whose]) -> str | None:
+        if device.processes is None:
+            return before.busy if before else None
+        earlier = self._pids.get(device.id, frozenset())
+        self._pids[device.id] = frozenset(process.pid for process in device.processes)
+        foreign = [process for process in device.processes if _is_foreign(process, whose(process.pid), earlier)]
+        return ", ".join(f"process {process.pid} ({process.name})" for process in foreign) or None
+
+    def _count_ruin(self, number: int, now: Seen) -> None:
+        ruined = not now.present or now.device.health in RUINED
+        # A slot of a CPU cannot break; a worker may be started with fewer of them.
+        if ruined and now.device.kind == ASCEND_CHIP:
+            self._ruined[number] = self._ruined.get(number, 0) + 1
+        else:
+            self._ruined.pop(number, None)
+
+
+def _there(before: Seen | None) -> Seen:
+    assert before is not None  # noqa: S101 - a device that is not listed is one that was known
+    return before
+
+
+def _filled(device: Device, before: Device) -> Device:
+    """With what was known before, where a tool has failed to tell it now; a state is not among that."""
+    states = {"health", "error_code", "processes", "link"}
+    known = {entry.name: getattr(before, entry.name) for entry in fields(Device) if entry.name not in states}
+    return replace(device, **{name: value for name, value in known.items() if getattr(device, name) is None})
+
+
+def _is_foreign(process: DeviceProcess, whose: Whose, earlier: frozenset[int]) -> bool:
+    """A process that this host does not show, twice in a row, is one of another container."""
+    return whose is Whose.FOREIGN or (whose is Whose.GONE and process.pid in earlier)
