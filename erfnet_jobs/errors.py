@@ -115,6 +115,12 @@ class DeviceLost(ErfnetJobsError):
     permanent = False
 
 
+class RankMisplaced(ErfnetJobsError):
+    """A rank has landed elsewhere than planned: the rank table and the plan differ, or MindSpore went its own way."""
+
+    exit_code = 18
+
+
 class Interrupted(ErfnetJobsError):
     """Ended by SIGINT or SIGTERM."""
 

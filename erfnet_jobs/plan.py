@@ -15,7 +15,9 @@ from erfnet_jobs.files import write_atomically
 from erfnet_jobs.specs import Spec, spec_from_dict, spec_to_dict
 from erfnet_jobs.states import JobKind
 
-VERSION = 1
+VERSION = 2
+# Version 1 lacks fields that may be left out: cores, the rank table, the time limit.
+READABLE = (1, VERSION)
 CPU = "CPU"
 ASCEND = "Ascend"
 
@@ -84,7 +86,16 @@ class Plan:
 
     def on_host(self, host: str) -> tuple[RankPlace, ...]:
         """The ranks of one host, by local rank."""
-        return tuple(place for place in self.ranks if place.host == host)
+        own = (place for place in self.ranks if place.host == host)
+        return tuple(sorted(own, key=lambda place: place.local_rank))
+
+    def device_at(self, host: str, index: int) -> int:
+        """The logical id of the device with this index among the host's, counted as its ranks see them.
+
+        -1 where the host has no such device.
+        """
+        devices = sorted(place.device for place in self.on_host(host))
+        return devices[index] if 0 <= index < len(devices) else -1
 
     def report_path(self, rank: int) -> Path:
         """The file to which `rank` appends its reports."""
@@ -116,8 +127,9 @@ def plan_from_dict(document: Mapping[str, Any]) -> Plan:
 
 
 def _plan(values: dict[str, Any]) -> Plan:
-    if (version := values.pop("version", None)) != VERSION:
-        raise UsageError(f"the plan's version is {version!r}: this program reads {VERSION}; use one version of it")
+    if (version := values.pop("version", None)) not in READABLE:
+        known = " and ".join(map(str, READABLE))
+        raise UsageError(f"the plan's version is {version!r}: this program reads {known}; use one version of it")
     values["kind"] = JobKind(values["kind"])
     values["spec"] = spec_from_dict(values["spec"])
     values["ranks"] = tuple(RankPlace(**place) for place in values["ranks"])

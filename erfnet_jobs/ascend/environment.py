@@ -11,18 +11,25 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from erfnet_jobs.ascend.cores import format_cores, parse_cores
+from erfnet_jobs.ascend.hccl import OWN, hccl_variables
 from erfnet_jobs.errors import UsageError
-from erfnet_jobs.plan import CPU
+from erfnet_jobs.plan import ASCEND, CPU
 
 LIFELINE_FD = "ERFNET_JOBS_LIFELINE_FD"
 ATTEMPT_MARK = "ERFNET_JOBS_ATTEMPT_MARK"
 DEVICE_TARGET = "ERFNET_JOBS_DEVICE_TARGET"
 VISIBLE_DEVICES = "ASCEND_RT_VISIBLE_DEVICES"
+RANK_HOST = "ERFNET_JOBS_RANK_HOST"
+RANK_CORES = "ERFNET_JOBS_RANK_CORES"
+HCCL_ADDRESS = "HCCL_IF_IP"
 
 STRIPPED_PREFIXES = ("MS_", "RANK_")
 # Ranks talk to their supervisor only; what they run, print or dump must not hold what opens registry and queues.
 SECRETS = frozenset({"ERFNET_JOBS_BROKER_URL", "ERFNET_JOBS_DATABASE_URL", "PGPASSWORD"})
-STRIPPED = frozenset({"DEVICE_ID", LIFELINE_FD, ATTEMPT_MARK, DEVICE_TARGET, VISIBLE_DEVICES}) | SECRETS
+STRIPPED = (
+    OWN | SECRETS | {DEVICE_TARGET, VISIBLE_DEVICES, RANK_HOST, RANK_CORES, LIFELINE_FD, ATTEMPT_MARK, "DEVICE_ID"}
+)
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 # Seconds until a cluster that does not come together fails, and after which a silent node counts as dead. The launcher
@@ -48,6 +55,8 @@ class RankEnvironment:
     `local_rank` is the index among the host's ranks, and so into `visible_devices`, the gang's logical device ids on
     this host in ascending order (Ascend only). `scheduler_host` and `scheduler_port` are None for one rank alone.
     `lifeline_fd` is the pipe's end from `erfnet_jobs.ascend.lifeline`; `mark` tells an attempt's processes from others.
+    `host` is the name of this host in the plan, `near` are the cores for this rank near its device (none: not known).
+    `address` is this host's, where HCCL is to reach it from others (Ascend only).
     """
 
     rank: int = 0
@@ -62,6 +71,9 @@ class RankEnvironment:
     lifeline_fd: int | None = None
     mark: str | None = None
     rank_table: Path | None = None
+    host: str | None = None
+    near: frozenset[int] = frozenset()
+    address: str | None = None
 
     def __post_init__(self) -> None:
         alone = self.world_size == 1
@@ -79,8 +91,11 @@ class RankEnvironment:
     def cores(self, available: Collection[int]) -> frozenset[int]:
         """The cores for this rank out of those that its process may use; ranks of one host get different ones.
 
-        A thread of MindSpore's that waits for another one spins: where it may, on a core that a second rank needs.
+        Those near its device where they are known. Else on the CPU a part of all: a thread of MindSpore's that waits
+        for another one spins, where it may on a core that a second rank needs.
         """
+        if near := self.near & set(available):
+            return near
         first = self.local_rank * self.threads
         own = sorted(available)[first : first + self.threads]
         alone = self.world_size == 1 or self.device_target != CPU
@@ -96,6 +111,8 @@ class RankEnvironment:
         environ.update(self._process_variables(environ))
         if self.world_size > 1:
             environ.update(self._cluster_variables())
+            if self.device_target == ASCEND and self.visible_devices:
+                environ.update(hccl_variables(min(self.visible_devices), self.address, environ))
         return environ
 
     def _process_variables(self, base: Mapping[str, str]) -> dict[str, str]:
@@ -108,8 +125,8 @@ class RankEnvironment:
         }
         if self.lifeline_fd is not None:
             own[LIFELINE_FD] = self.lifeline_fd
-        if self.mark is not None:
-            own[ATTEMPT_MARK] = self.mark
+        named = {ATTEMPT_MARK: self.mark, RANK_HOST: self.host, RANK_CORES: format_cores(self.near) or None}
+        own.update({name: value for name, value in named.items() if value is not None})
         if self.visible_devices:
             own[VISIBLE_DEVICES] = ",".join(map(str, sorted(self.visible_devices)))
         if self.device_target == CPU and platform.machine() in {"x86_64", "AMD64"}:
@@ -179,4 +196,14 @@ def from_environ(environ: Mapping[str, str]) -> RankEnvironment:
         lifeline_fd=_number(environ, LIFELINE_FD) if LIFELINE_FD in environ else None,
         mark=environ.get(ATTEMPT_MARK),
         rank_table=Path(table) if table and not alone else None,
+        host=environ.get(RANK_HOST),
+        near=_cores(environ.get(RANK_CORES)),
+        address=environ.get(HCCL_ADDRESS),
     )
+
+
+def _cores(text: str | None) -> frozenset[int]:
+    try:
+        return parse_cores(text) if text else frozenset()
+    except ValueError as error:
+        raise UsageError(f"{RANK_CORES} is {text!r} ({error}): give cores as 0-3,8-11") from error

@@ -59,17 +59,10 @@ def _work(plan: Plan, environment: RankEnvironment, writer: ReportWriter) -> Non
     from erfnet_jobs.erfnet import world
 
     world.join(environment)
-    place = plan.ranks[environment.rank]
-    writer.write(
-        Hello(
-            rank=environment.rank,
-            world_size=environment.world_size,
-            host=place.host or socket.gethostname(),
-            device=place.device,
-            pid=os.getpid(),
-            versions=_versions(),
-        )
-    )
+    landed = world.landed(environment)
+    host = environment.host or socket.gethostname()
+    device = plan.device_at(host, landed.local_device)
+    writer.write(Hello(landed.rank, landed.world_size, host, device, os.getpid(), _versions()))
     if plan.kind is JobKind.TRAIN:
         from erfnet_jobs.erfnet.train import train
 

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import mindspore
 import numpy as np
@@ -11,6 +12,7 @@ from mindspore import Parameter, Tensor, ops
 from numpy.typing import NDArray
 
 from erfnet_jobs.ascend.environment import RankEnvironment
+from erfnet_jobs.plan import ASCEND
 
 # How long a rank stays after the last message, so that its threads can acknowledge what the others sent: a collective
 # ends on one rank before its acknowledgement has reached the next, which fails if this process is gone by then.
@@ -32,6 +34,28 @@ def join(environment: RankEnvironment) -> None:
         from mindspore.communication import init
 
         init()
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What MindSpore has made of this process: its rank of `world_size`, and the index of its device on the host."""
+
+    rank: int
+    world_size: int
+    local_device: int
+
+
+def landed(environment: RankEnvironment) -> Landed:
+    """Who this process is after `join`. The CPU is one device for all ranks, and a slot is what the launcher says."""
+    device = environment.local_rank
+    if environment.device_target == ASCEND:
+        # With a rank table MindSpore takes it from DEVICE_ID, else from the order of the host's ranks.
+        device = int(mindspore.get_context("device_id"))
+    if environment.world_size == 1:
+        return Landed(0, 1, device)
+    from mindspore.communication import get_group_size, get_rank
+
+    return Landed(int(get_rank()), int(get_group_size()), device)
 
 
 def broadcast(parameters: Sequence[Parameter], world_size: int) -> None:

@@ -14,6 +14,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+from erfnet_jobs.ascend.cores import shared_cores
 from erfnet_jobs.ascend.environment import RankEnvironment, Role
 from erfnet_jobs.errors import RanksFailed
 from erfnet_jobs.launch.children import Child, Death, DeathWatch, new_lifeline, start_child
@@ -39,7 +40,8 @@ class Gang:
 
     `scheduler` is the address of MindSpore's scheduler. Without one, the host of rank 0 takes a fresh port on `address`
     (its own address that the other hosts reach; loopback for a gang on one host) at `start`. `rank_table` is given to
-    the ranks as it is. `program` is what ranks run; by default what ERFNET_JOBS_RANK_MODULE in `base_environ` says.
+    the ranks as it is; by default it is the plan's. `program` is what ranks run; by default what
+    ERFNET_JOBS_RANK_MODULE in `base_environ` says.
     """
 
     def __init__(
@@ -61,7 +63,8 @@ class Gang:
         self.mark = attempt_mark(plan, host)
         self.scheduler = scheduler
         self._address = address
-        self._rank_table = rank_table
+        self._rank_table = rank_table or (Path(plan.rank_table) if plan.rank_table else None)
+        self._cores = shared_cores([place.cores for place in self.places], os.sched_getaffinity(0))
         self._program = program or rank_program(base_environ)
         self._base = with_this_package(base_environ)
         self._children: list[Child] = []
@@ -76,7 +79,7 @@ class Gang:
     @property
     def ranks(self) -> tuple[int, ...]:
         """The ranks of this host."""
-        return tuple(place.rank for place in self.places)
+        return tuple(sorted(place.rank for place in self.places))
 
     @property
     def pids(self) -> dict[int | None, int]:
@@ -193,4 +196,7 @@ class Gang:
             lifeline_fd=lifeline_fd,
             mark=self.mark,
             rank_table=self._rank_table if self.plan.world_size > 1 else None,
+            host=self.host,
+            near=self._cores[local_rank] if role is Role.WORKER else frozenset(),
+            address=self._address if on_ascend and len(self.places) < self.plan.world_size else None,
         )

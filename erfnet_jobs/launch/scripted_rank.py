@@ -7,7 +7,8 @@ script is a JSON file named by ERFNET_JOBS_SCRIPT:
 
 The most exact entry counts. A step is a list: its name and its arguments.
 
-    ["hello"]  ["phase", "compile"]  ["progress", 0.5]  ["metric", STAGE, EPOCH, STEP, {"loss": 1.0}]
+    ["hello"]  ["hello_as", {"rank": 1}]      says what is true; or that but for these fields
+    ["phase", "compile"]  ["progress", 0.5]  ["metric", STAGE, EPOCH, STEP, {"loss": 1.0}]
     ["checkpoint", STAGE, EPOCH, STEP]        writes a file and reports it with its true hash
     ["evaluated", 0.4]                        one for each checkpoint in the plan's inputs; mean IoU
     ["artifact", "mindir", "ERFNet.mindir", 1e-7]   writes a file and reports it, with a difference or without
@@ -30,6 +31,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +79,17 @@ class ScriptedRank:
                 raise errors.UsageError(f"a script has the step {name!r}: see this module's text for those there are")
             step(*arguments)
 
-    def _step_hello(self) -> None:
+    def _step_hello(self, **lies: Any) -> None:
         resume = self.plan.resume.path if self.plan.resume else ""
         self._step_print(f"rank {self.rank} of {self.environment.world_size}, resume: {resume or 'no'}")
-        world_size, device = self.environment.world_size, self.plan.ranks[self.rank].device
+        host = self.environment.host or socket.gethostname()
+        device = self.plan.device_at(host, self.environment.local_rank)
         versions = {"scripted": "1", "resume": resume}
-        self.reports.write(Hello(self.rank, world_size, socket.gethostname(), device, os.getpid(), versions))
+        hello = Hello(self.rank, self.environment.world_size, host, device, os.getpid(), versions)
+        self.reports.write(replace(hello, **lies))
+
+    def _step_hello_as(self, lies: dict[str, Any]) -> None:
+        self._step_hello(**lies)
 
     def _step_phase(self, name: str, done: int | None = None, total: int | None = None) -> None:
         self.reports.write(Phase(name, done, total))

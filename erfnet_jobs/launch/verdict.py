@@ -4,7 +4,7 @@ import signal as signals
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from erfnet_jobs.errors import DiskFull, RanksFailed, from_exit_code
+from erfnet_jobs.errors import DiskFull, RankMisplaced, RanksFailed, from_exit_code
 from erfnet_jobs.launch.children import Death
 from erfnet_jobs.reports import Failed
 from erfnet_jobs.states import Outcome
@@ -103,3 +103,10 @@ def timed_out(limit: float) -> GangResult:
     """The result of a part that ran longer than its time limit (seconds). The next attempt would, too."""
     message = f"it ran longer than its time limit of {limit:g} s: its checkpoints are kept; give a longer --time-limit"
     return GangResult(Outcome.TIMED_OUT, message=message, permanent=True)
+
+
+def landed_elsewhere(rank: int, text: str) -> GangResult:
+    """The result of a part whose process for `rank` is not what the plan says."""
+    message = f"{text}: compare rank_table.json with plan.json in the run's folder; hosts need names of their own"
+    error = RankMisplaced
+    return GangResult(Outcome.FAILED, rank, error=error.__name__, message=message, permanent=error.permanent)

@@ -22,9 +22,18 @@ from pathlib import Path
 
 from erfnet_jobs.launch.children import Death
 from erfnet_jobs.launch.gang import GRACE, Gang
+from erfnet_jobs.launch.landing import misplaced
 from erfnet_jobs.launch.tail import tail
-from erfnet_jobs.launch.verdict import GangResult, Said, failure_of, first_to_fail, scheduler_failure, timed_out
-from erfnet_jobs.reports import Done, Failed, MalformedReport, Report, decode, read_lines
+from erfnet_jobs.launch.verdict import (
+    GangResult,
+    Said,
+    failure_of,
+    first_to_fail,
+    landed_elsewhere,
+    scheduler_failure,
+    timed_out,
+)
+from erfnet_jobs.reports import Done, Failed, Hello, MalformedReport, Report, decode, read_lines
 from erfnet_jobs.states import Outcome
 
 POLL_INTERVAL = 0.1
@@ -60,6 +69,7 @@ class GangWatch:
         self._offsets = dict.fromkeys(gang.ranks, 0)
         self._done: set[int] = set()
         self._said: dict[int, Said] = {}
+        self._misplaced: GangResult | None = None
         self._started_at = self._news_at = time.monotonic()
         self._waiting_since: float | None = None
 
@@ -113,6 +123,8 @@ class GangWatch:
             report = decode(raw)
         except MalformedReport as error:
             return ReportLine(rank, offset, raw, None, str(error))
+        if isinstance(report, Hello) and self._misplaced is None and (text := misplaced(self.gang.plan, report)):
+            self._misplaced = landed_elsewhere(rank, text)
         if isinstance(report, Done):
             self._done.add(rank)
         if isinstance(report, Failed):
@@ -120,6 +132,8 @@ class GangWatch:
         return ReportLine(rank, offset, raw, report)
 
     def _judge(self, deaths: list[Death]) -> GangResult | None:
+        if self._misplaced is not None:
+            return self._misplaced
         dead = {death.rank: death for death in deaths}
         ended = set(self.gang.ranks) <= set(dead)
         rank = first_to_fail(deaths, self._said, frozenset(self._done))

@@ -1,4 +1,4 @@
-"""A rank that sums its number over a gang with MindSpore's own collective, and reports the sum as a metric."""
+"""A rank that joins as all do, sums its number over a gang with MindSpore's own collective, and reports the sum."""
 
 import os
 import sys
@@ -12,15 +12,19 @@ from erfnet_jobs.reports import Done, Hello, Metric, ReportWriter
 
 def main() -> None:
     hold_lifeline()
-    import mindspore
-    from mindspore import Tensor, communication, ops
+    from mindspore import Tensor, communication, float32, ops
+
+    from erfnet_jobs.erfnet import world
 
     environment = from_environ(os.environ)
-    reports = ReportWriter(read_plan(Path(sys.argv[1])).report_path(environment.rank))
-    reports.write(Hello(environment.rank, environment.world_size, "here", environment.local_rank, os.getpid()))
-    mindspore.set_device("CPU")
-    communication.init()
-    total = ops.AllReduce()(Tensor([environment.rank + 1.0], mindspore.float32))
+    plan = read_plan(Path(sys.argv[1]))
+    reports = ReportWriter(plan.report_path(environment.rank))
+    world.join(environment)
+    landed = world.landed(environment)
+    host = environment.host or ""
+    hello = Hello(landed.rank, landed.world_size, host, plan.device_at(host, landed.local_device), os.getpid())
+    reports.write(hello)
+    total = ops.AllReduce()(Tensor([landed.rank + 1.0], float32))
     values = {"sum": float(total.asnumpy()[0]), "rank": float(communication.get_rank())}
     reports.write(Metric(1, 1, 1, values))
     reports.write(Done())

@@ -15,6 +15,9 @@ FOREIGN = {
     "RANK_TABLE_FILE": "/x",
     "DEVICE_ID": "7",
     "MS_ENABLE_RECOVERY": "1",
+    "HCCL_IF_IP": "10.1.1.1",
+    "CM_CHIEF_IP": "10.1.1.2",
+    "ERFNET_JOBS_RANK_HOST": "elsewhere",
 }
 names = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
 words = st.dictionaries(names.filter(lambda name: "=" not in name), names, max_size=5)
@@ -24,6 +27,9 @@ words = st.dictionaries(names.filter(lambda name: "=" not in name), names, max_s
 def environments(draw: st.DrawFn) -> RankEnvironment:
     world_size = draw(st.integers(1, 64))
     alone = world_size == 1
+    target = draw(st.sampled_from([CPU, ASCEND]))
+    devices = draw(st.sets(st.integers(0, 15), max_size=8))
+    with_hccl = not alone and target == ASCEND and devices
     return RankEnvironment(
         rank=draw(st.integers(0, world_size - 1)),
         world_size=world_size,
@@ -31,12 +37,15 @@ def environments(draw: st.DrawFn) -> RankEnvironment:
         role=Role.WORKER if alone else draw(st.sampled_from(Role)),
         scheduler_host=None if alone else draw(names),
         scheduler_port=None if alone else draw(st.integers(1, 65535)),
-        device_target=draw(st.sampled_from([CPU, ASCEND])),
-        visible_devices=tuple(sorted(draw(st.sets(st.integers(0, 15), max_size=8)))),
+        device_target=target,
+        visible_devices=tuple(sorted(devices)),
         threads=draw(st.integers(1, 256)),
         lifeline_fd=draw(st.none() | st.integers(0, 1000)),
         mark=draw(st.none() | names),
         rank_table=None if alone else draw(st.none() | names.map(Path)),
+        host=draw(st.none() | names),
+        near=draw(st.frozensets(st.integers(0, 200), max_size=40)),
+        address=draw(st.none() | names) if with_hccl else None,
     )
 
 
@@ -132,3 +141,36 @@ def test_ranks_of_a_host_get_different_cores_as_long_as_these_suffice(local_rank
 
 def test_one_rank_alone_gets_all_cores():
     assert RankEnvironment(threads=1).cores({0, 1}) == {0, 1}
+
+
+def test_a_rank_stays_near_its_device():
+    rank = RankEnvironment(1, 2, 1, device_target=ASCEND, scheduler_host="h", scheduler_port=1, near=frozenset({4, 5}))
+
+    assert rank.cores({0, 1, 4, 5, 6}) == {4, 5}
+    assert rank.cores({0, 5}) == {5}
+    assert rank.cores({0, 1}) == {0, 1}
+
+
+def test_visible_devices_ascend_and_have_no_blanks():
+    environ = RankEnvironment(device_target=ASCEND, visible_devices=(10, 4, 6)).to_environ({})
+    assert environ["ASCEND_RT_VISIBLE_DEVICES"] == "4,6,10"
+    assert not [name for name in environ if name.startswith("HCCL_")]
+
+
+def test_ranks_on_ascend_get_hccls_variables_and_no_others_do():
+    scheduler = {"scheduler_host": "10.0.0.1", "scheduler_port": 4000}
+    rank = RankEnvironment(1, 2, 0, device_target=ASCEND, visible_devices=(4, 5), address="10.0.0.2", **scheduler)
+    base = {"HCCL_IF_IP": "10.9.9.9", "HCCL_SOCKET_IFNAME": "eth1", "HCCL_HOST_SOCKET_PORT_RANGE": "60000-60050"}
+
+    environ = rank.to_environ(base)
+
+    assert (environ["HCCL_IF_IP"], environ["HCCL_SOCKET_IFNAME"]) == ("10.0.0.2", "eth1")
+    assert "HCCL_HOST_SOCKET_PORT_RANGE" not in environ
+    assert int(environ["HCCL_IF_BASE_PORT"]) == 61064
+    on_cpu = replace(rank, device_target=CPU, visible_devices=(), address=None).to_environ(base)
+    assert {name: value for name, value in on_cpu.items() if name.startswith("HCCL_")} == {"HCCL_SOCKET_IFNAME": "eth1"}
+
+
+def test_cores_by_hand_are_refused() -> None:
+    with pytest.raises(UsageError, match="RANK_CORES"):
+        from_environ({"ERFNET_JOBS_RANK_CORES": "x-3"})

@@ -40,13 +40,31 @@ def test_a_plan_that_lacks_something_is_refused(plan: Plan, data: st.DataObject)
 
 @pytest.mark.parametrize(
     "change",
-    [{"version": 2}, {"kind": "nap"}, {"ranks": [{"rank": 0}]}, {"ranks": 5}, {"colour": 1}, {"inputs": [[]]}],
+    [
+        {"version": 3},
+        {"version": "2"},
+        {"kind": "nap"},
+        {"ranks": [{"rank": 0}]},
+        {"ranks": 5},
+        {"colour": 1},
+        {"inputs": [[]]},
+    ],
 )
 @given(plan=plans())
 @settings(max_examples=5)
 def test_a_plan_with_what_it_cannot_have_is_refused(change: dict[str, Any], plan: Plan) -> None:
     with pytest.raises(UsageError, match="plan"):
         plan_from_dict({**plan_to_dict(plan), **change})
+
+
+@given(plans())
+def test_a_plan_of_version_1_is_read(plan: Plan) -> None:
+    document = plan_to_dict(plan)
+    assert document["version"] == 2
+    del document["rank_table"], document["time_limit"]
+    for place in document["ranks"]:
+        del place["cores"]
+    assert plan_from_dict({**document, "version": 1}) == plan
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe"])
