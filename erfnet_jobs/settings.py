@@ -24,8 +24,9 @@ class Settings:
     in the home. `lease_timeout` is how long a lease may stand still before its attempt is lost; `start_timeout` how
     long the parts of a gang may take from assigned to started; `stuck_timeout` how long an attempt may report nothing,
     and `compile_timeout` how long before its first step. `reserve_after` is how long a job waits for devices before it
-    keeps what becomes free. `device_interval` is between two looks at the host's devices; `warning_runs` says whether
-    devices in health Warning get jobs. Where `allowed_paths` has folders, the paths of jobs must lie below them.
+    keeps what becomes free. `device_interval` is between two looks at the host's devices, and `tool_timeout` how long
+    one call of npu-smi or hccn_tool may take; `warning_runs` says whether devices in health Warning get jobs. Where
+    `allowed_paths` has folders, the paths of jobs must lie below them.
     `remote_control` lets Celery's commands through Redis reach the worker.
     """
 
@@ -42,6 +43,7 @@ class Settings:
     compile_timeout: float = 3600.0
     reserve_after: float = 300.0
     device_interval: float = 10.0
+    tool_timeout: float = 30.0
     retry_delay: float = 10.0
     warning_runs: bool = True
     allowed_paths: tuple[Path, ...] = ()
@@ -111,6 +113,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "compile_timeout": _seconds,
     "reserve_after": _seconds,
     "device_interval": _seconds,
+    "tool_timeout": _seconds,
     "retry_delay": _seconds,
     "warning_runs": _switch,
     "allowed_paths": _paths,

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from erfnet_jobs.ascend.repeated_look import RepeatedLook
 from erfnet_jobs.broker_url import check_broker_url, shown_url
 from erfnet_jobs.errors import AlreadyRunning, ErfnetJobsError
 from erfnet_jobs.files import make_private_folder
@@ -25,7 +26,7 @@ from workers.app import Consumer
 from workers.device_watch import DeviceWatch
 from workers.logs import set_up_logging
 from workers.news import News
-from workers.own_devices import OwnDevices, first_look, look_at_devices
+from workers.own_devices import FirstLook, OwnDevices, first_look
 from workers.registration import address_note, register
 from workers.rounds import Rounds
 
@@ -89,14 +90,14 @@ def run_worker(settings: Settings, devices: int | None) -> None:
             log.warning("%s", note)
         end_unstarted(registry, settings)
         Consumer(settings, news).start()
-        watch = _watch_of(settings, devices, news) if first.watched else None
+        watch = _watch_of(settings, devices, first, news) if first.watched else None
         Rounds(settings, registry, instance, news, OwnDevices(settings, registry, first, watch)).run()
         with registry.write() as session:
             stop_host(session, settings.host_name, instance)
 
 
-def _watch_of(settings: Settings, devices: int | None, news: News) -> DeviceWatch:
-    watch = DeviceWatch(lambda: look_at_devices(settings, devices), settings.device_interval, news.tell)
+def _watch_of(settings: Settings, count: int | None, first: FirstLook, news: News) -> DeviceWatch:
+    watch = DeviceWatch(RepeatedLook(settings, count, first.found), settings.device_interval, news.tell)
     watch.start()
     return watch
 

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from erfnet_jobs.ascend.devices import ASCEND_CHIP, HostDevices, local_devices, unused_ascend_note
+from erfnet_jobs.ascend.devices import ASCEND_CHIP, HostDevices
+from erfnet_jobs.ascend.discover import host_devices
 from erfnet_jobs.ascend.health import DeviceStates, Whose
 from erfnet_jobs.launch.processes import has_mark
 from erfnet_jobs.local.processes import parent_of, start_of
@@ -17,12 +18,6 @@ from workers.device_watch import DeviceWatch
 from workers.reaper import mark_of
 
 log = logging.getLogger(__name__)
-
-
-def look_at_devices(settings: Settings, count: int | None) -> HostDevices:
-    """The devices of this host now; raises UsageError for a `count` of CPU slots that cannot be."""
-    note = unused_ascend_note(settings.dev_dir)
-    return HostDevices(local_devices(count), troubles=(note,) if note else ())
 
 
 def whose_process(pid: int, marks: Collection[str]) -> Whose:
@@ -52,7 +47,7 @@ class FirstLook:
 
 def first_look(settings: Settings, registry: Registry, count: int | None) -> FirstLook:
     """Look at the devices before the host is registered; raises UsageError."""
-    found = look_at_devices(settings, count)
+    found = host_devices(settings, count)
     with registry.read() as session:
         known = seen_devices(session, settings.host_name)
     states = DeviceStates(known, settings.warning_runs)

@@ -1,4 +1,4 @@
-"""The devices of this host. CPU slots for now; Ascend chips are seen, and said to be unused. Stdlib only."""
+"""What a device is, CPU slots, and the nodes of Ascend chips. Stdlib only."""
 
 import os
 import platform
@@ -12,17 +12,23 @@ from erfnet_jobs.errors import UsageError
 CPU_SLOT = "cpu"
 ASCEND_CHIP = "ascend"
 HEALTHY = "ok"
+UNKNOWN_HEALTH = "unknown"
 # Beside the chips' nodes lie davinci_manager, devmm_svm and hisi_hdc, which are no devices.
 NODE_PATTERN = re.compile(r"davinci(\d+)")
 
 
 @dataclass(frozen=True)
 class DeviceProcess:
-    """A process on a device, as `npu-smi info` tells it. `memory` is in bytes."""
+    """A process on a device, as `npu-smi info` tells it. `memory` is in bytes.
+
+    `name` may be cut short or empty. `pid` is the host's; where the tool knows the container's own, it is
+    `pid_in_container`.
+    """
 
     pid: int
     name: str
     memory: int | None = None
+    pid_in_container: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,17 +96,6 @@ def ascend_nodes(dev_dir: Path) -> tuple[int, ...]:
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return ()
     return tuple(sorted(int(found[1]) for name in names if (found := NODE_PATTERN.fullmatch(name))))
-
-
-def unused_ascend_note(dev_dir: Path) -> str | None:
-    """What to tell on a host whose Ascend chips this version does not use; None where there are none."""
-    nodes = ascend_nodes(dev_dir)
-    if not nodes:
-        return None
-    return (
-        f"{dev_dir} has {len(nodes)} Ascend device nodes (davinci{nodes[0]}…): "
-        "this version does not use them yet and runs on CPU slots"
-    )
 
 
 def threads_per_rank(ranks: int) -> int:

@@ -112,13 +112,14 @@ def check_worker(settings: Settings) -> Answer:
 
 def check_devices(settings: Settings) -> Answer:
     """What this host can run jobs on."""
-    from erfnet_jobs.ascend.devices import local_devices, unused_ascend_note
+    from erfnet_jobs.ascend.discover import host_devices
 
-    devices = local_devices()
+    found = host_devices(settings)
+    devices = found.devices
     kinds = ", ".join(dict.fromkeys(device.name for device in devices))
     ill = [f"{device.id} ({device.health})" for device in devices if device.health != "ok"]
-    if note := unused_ascend_note(settings.dev_dir):
-        return Answer("warning", f"{len(devices)} x {kinds}", note)
+    if found.troubles:
+        return Answer("warning", f"{len(devices)} x {kinds}", "; ".join(found.troubles))
     if ill:
         return Answer("warning", f"{len(devices)} x {kinds}; not in health: {', '.join(ill)}", "see npu-smi info")
     return Answer("ok", f"{len(devices)} x {kinds}")

@@ -83,13 +83,9 @@ def _run(
 ) -> None:
     from dataclasses import replace
 
-    from erfnet_jobs.ascend.devices import unused_ascend_note
     from erfnet_jobs.cli.live import Course
-    from erfnet_jobs.cli.output import warn
     from erfnet_jobs.launch.foreground import local_plan, run_here
 
-    if note := unused_ascend_note(session.settings.dev_dir):
-        warn(note)
     plan = replace(local_plan(spec, session.settings, devices), time_limit=time_limit)
     click.echo(f"{plan.kind} on {plan.world_size} ranks in {plan.run_dir}", err=True)
     course = Course()

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from erfnet_jobs.ascend.devices import ascend_nodes, local_devices, threads_per_rank, unused_ascend_note, usable_cores
+from erfnet_jobs.ascend.devices import ascend_nodes, local_devices, threads_per_rank, usable_cores
 from erfnet_jobs.errors import UsageError
 
 
@@ -27,11 +27,9 @@ def test_only_chips_are_devices(tmp_path: Path) -> None:
     for name in ("davinci10", "davinci2", "davinci_manager", "devmm_svm", "hisi_hdc", "davinci2x"):
         (tmp_path / name).touch()
     assert ascend_nodes(tmp_path) == (2, 10)
-    assert "2 Ascend device nodes" in (unused_ascend_note(tmp_path) or "")
 
 
 def test_a_host_without_chips(tmp_path: Path) -> None:
-    assert unused_ascend_note(tmp_path) is None
     assert ascend_nodes(tmp_path / "none") == ()
 
 

@@ -1,0 +1,54 @@
+"""`npu-smi info -t topo`: which cores of the host are near each chip. Pure and total; stdlib only."""
+
+import re
+from collections.abc import Mapping
+
+from erfnet_jobs.ascend.lines import Line, Parsed, numbered
+
+AFFINITY = "CPU Affinity"
+LINKS = re.compile(r"X|SYS|PHB|PIX|PXB|HCCS(?:_SW)?|SIO|UB|NA")
+DEVICE = re.compile(r"NPU(0|[1-9][0-9]{0,9})")
+OTHER_END = re.compile(r"[A-Za-z_]+[0-9]+")
+CORES = re.compile(r"[0-9]{1,5}(?:-[0-9]{1,5})?(?:,[0-9]{1,5}(?:-[0-9]{1,5})?)*")
+LEGEND = re.compile(r"Legend:|[A-Z_]+\s+=\s.*")
+
+
+def parse_topo(text: str) -> Parsed[Mapping[int, str]]:
+    """The cores by the number in the chip's name, as '0-23,48-71'; chips for which none are told are not in it."""
+    ends: list[str] | None = None
+    has_cores = False
+    cores: dict[int, str] = {}
+    unread: list[Line] = []
+    for line in numbered(text):
+        heading = _heading(line.text)
+        if heading is not None and ends is None:
+            ends, has_cores = heading, line.text.endswith(AFFINITY)
+        elif ends is not None and (row := _row(line.text, ends, has_cores)) is not None:
+            number, near = row
+            unread += [line] if number in cores else []
+            if near and number is not None:
+                cores.setdefault(number, near)
+        elif not LEGEND.fullmatch(line.text):
+            unread.append(line)
+    return Parsed(cores, tuple(unread))
+
+
+def _heading(text: str) -> list[str] | None:
+    names = text.removesuffix(AFFINITY).split()
+    known = all(OTHER_END.fullmatch(name) for name in names) and any(DEVICE.fullmatch(name) for name in names)
+    return names if known and len(set(names)) == len(names) else None
+
+
+def _row(text: str, ends: list[str], has_cores: bool) -> tuple[int | None, str | None] | None:
+    """The number of a row's chip and its cores; None for what is no whole row of this table."""
+    name, *cells = text.split()
+    links, rest = cells[: len(ends)], cells[len(ends) :]
+    if name not in ends or len(links) != len(ends) or not all(map(LINKS.fullmatch, links)):
+        return None
+    if links[ends.index(name)] != "X" or links.count("X") != 1 or len(rest) > (1 if has_cores else 0):
+        return None
+    if rest and not CORES.fullmatch(rest[0]) and rest[0] != "NA":
+        return None
+    device = DEVICE.fullmatch(name)
+    near = rest[0] if rest and rest[0] != "NA" else None
+    return (int(device[1]) if device else None), near
