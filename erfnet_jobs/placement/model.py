@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
+from erfnet_jobs.id_ranges import from_ranges
 from erfnet_jobs.jobs import Part
 from erfnet_jobs.placement.families import CPU_FAMILY, may_work_together, regions
 
@@ -24,6 +26,14 @@ class HostState:
     family: str = CPU_FAMILY
     present: frozenset[int] = frozenset()
     closed: str = "its worker is not up, or it is drained"
+
+    @classmethod
+    def of_summary(
+        cls, name: str, storage: str, closed: str | None, *, family: str, present: str, usable: str, free: str
+    ) -> Self:
+        """The state of a host whose devices are told as ranges of ids; `closed`: why it gets no jobs, if so."""
+        ids = {"present": from_ranges(present), "usable": from_ranges(usable), "free": from_ranges(free)}
+        return cls(name, storage, is_open=closed is None, family=family, closed=closed or "", **ids)
 
     @property
     def group(self) -> tuple[str, str]:

@@ -159,7 +159,11 @@ def _release_dependents(session: Session, job_id: int) -> None:
         needed = select(Job.id).join(JobDependency, JobDependency.needs_job_id == Job.id)
         unfinished = needed.where(JobDependency.job_id == dependent, Job.state != JobState.SUCCEEDED).limit(1)
         if session.scalar(unfinished) is None:
-            move_job(session, dependent, 0, [JobState.WAITING], JobState.QUEUED, reason="in the queue")
+            # From now on it could be placed, and has waited for nothing but devices.
+            since = now(session)
+            move_job(
+                session, dependent, 0, [JobState.WAITING], JobState.QUEUED, reason="in the queue", not_before=since
+            )
 
 
 def _skip_dependents(session: Session, job_id: int, state: JobState, ended: datetime) -> None:
