@@ -239,7 +239,8 @@ class Site:
 
     def ranks(self) -> list[int]:
         """The living ranks of this host."""
-        return [pid for pid in self.processes() if SCRIPTED.encode() in _read(pid, "cmdline")]
+        module = self.environ[RANK_MODULE].encode()
+        return [pid for pid in self.processes() if module in _read(pid, "cmdline").split(b"\0")]
 
     def processes(self) -> list[int]:
         """All living processes that were started with this home."""
