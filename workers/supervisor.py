@@ -79,7 +79,7 @@ class Supervisor:
             self._gang.start()
         except (OSError, ErfnetJobsError) as error:
             return _not_started(error, self._plan.run_dir)
-        log.info("ranks started: %s", self._gang.pids)
+        log.info("ranks started: %s, rank table: %s", self._gang.pids, self._plan.rank_table or "none")
         return None
 
     def _open_registry(self) -> "Course":

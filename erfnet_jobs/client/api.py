@@ -23,6 +23,7 @@ from erfnet_jobs.client.documents import (
     job_document,
 )
 from erfnet_jobs.client.host_care import cordon_devices, uncordon_devices
+from erfnet_jobs.client.pinning import check_rank_table, with_pinned
 from erfnet_jobs.client.questions import Questions
 from erfnet_jobs.client.rows import HostsSeen, insert_jobs, plan_document, with_needs
 from erfnet_jobs.errors import BadCheckpoint, BadData, BrokerUnreachable, RegistryNotMigrated, UsageError
@@ -91,7 +92,7 @@ class Client(Questions):
         request = self._checked(request, then, evaluate)
         _ = self.broker
         with self.registry.write() as session:
-            request = with_needs(session, request)
+            request = with_pinned(session, with_needs(session, request))
             self._check_hosts(session, request)
             rows = insert_jobs(session, request, self.actor, then=then, evaluate=evaluate)
             documents = [job_document(row) for row in rows]
@@ -103,7 +104,7 @@ class Client(Questions):
         request = self._checked(request, then, evaluate)
         try:
             with self.registry.read() as session:
-                request = with_needs(session, request)
+                request = with_pinned(session, with_needs(session, request))
                 self._check_hosts(session, request)
                 fitting = self._hosts.fitting(session, request)
         except RegistryNotMigrated:
@@ -135,6 +136,7 @@ class Client(Questions):
         for fault in faults:
             self._refuse(fault)
         submission.check_followers(request, evaluate, then)
+        check_rank_table(request)
         if not faults and (unfit := data_fault(request.spec, evaluate, then)):
             self._refuse(unfit)
         return request

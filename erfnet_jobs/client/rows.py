@@ -70,7 +70,15 @@ def insert_jobs(
 
 def _demand(request: Request) -> Demand:
     families = families_of_kind(request.spec.kind)
-    return Demand(0, request.spec.cards, request.priority, request.host, request.devices, families=families)
+    return Demand(
+        0,
+        request.spec.cards,
+        request.priority,
+        request.host,
+        request.devices,
+        pinned=request.pinned,
+        families=families,
+    )
 
 
 class HostsSeen:
@@ -115,6 +123,7 @@ def plan_document(request: Request) -> Document:
         "after": list(request.after),
         "host": request.host,
         "devices": None if request.devices is None else list(request.devices),
+        "pinned": None if request.pinned is None else [[part.host, list(part.devices)] for part in request.pinned],
         "max_attempts": request.max_attempts,
         "time_limit": request.time_limit,
         "training": training_document(spec),

@@ -66,6 +66,8 @@ def submit_job(
         time_limit=request.time_limit,
         host_name=request.host,
         devices=json.dumps(request.devices) if request.devices is not None else None,
+        rank_table=request.rank_table,
+        pinned=None if request.pinned is None else json.dumps([[part.host, part.devices] for part in request.pinned]),
         storage_id=storage_id,
         spec=spec_to_json(request.spec),
         user_name=actor.user,
