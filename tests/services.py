@@ -169,11 +169,12 @@ class Site:
     def log(self) -> str:
         return (self.home / "worker.log").read_text()
 
-    def spawn_worker(self, devices: int = 2, wrapper: tuple[str, ...] = ()) -> "subprocess.Popen[bytes]":
-        """Start a worker's process, by a command that execs it, and do not wait for anything."""
+    def spawn_worker(self, devices: int | None = 2, wrapper: tuple[str, ...] = ()) -> "subprocess.Popen[bytes]":
+        """Start a worker's process, by a command that execs it, and do not wait for anything; None: what is found."""
+        slots = [] if devices is None else ["--devices", str(devices)]
         with (self.home / "worker.log").open("ab") as log:
             return subprocess.Popen(
-                [*wrapper, *module_command("workers", "--devices", str(devices))],
+                [*wrapper, *module_command("workers", *slots)],
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -181,7 +182,7 @@ class Site:
                 cwd="/",
             )
 
-    def start_worker(self, devices: int = 2, wrapper: tuple[str, ...] = ()) -> None:
+    def start_worker(self, devices: int | None = 2, wrapper: tuple[str, ...] = ()) -> None:
         """Start the worker, and wait until it has registered its host."""
         before = self._instance()
         self.worker = worker = self.spawn_worker(devices, wrapper)

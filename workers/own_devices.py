@@ -1,12 +1,12 @@
 """The devices of this host in the registry: what each look changes, and whose the processes on them are."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from erfnet_jobs.ascend.devices import ASCEND_CHIP, HostDevices
+from erfnet_jobs.ascend.devices import ASCEND_CHIP, DeviceProcess, HostDevices
 from erfnet_jobs.ascend.discover import host_devices
-from erfnet_jobs.ascend.health import DeviceStates, Whose
+from erfnet_jobs.ascend.health import DeviceStates, Judge, Whose
 from erfnet_jobs.launch.processes import has_mark
 from erfnet_jobs.local.processes import parent_of, start_of
 from erfnet_jobs.registry.devices import kept, seen_devices, store_devices
@@ -55,10 +55,18 @@ def first_look(settings: Settings, registry: Registry, count: int | None) -> Fir
     return FirstLook(states, found)
 
 
-def _judge(registry: Registry, host: str) -> Callable[[int], Whose]:
+def _judge(registry: Registry, host: str) -> Judge:
     with registry.read() as session:
-        marks = {mark_of(part) for part in held_parts(session, host)}
-    return lambda pid: whose_process(pid, marks)
+        parts = held_parts(session, host)
+    marks = {mark_of(part) for part in parts}
+    held = {device for part in parts for device in part.devices}
+
+    def whose(device: int, process: DeviceProcess) -> Whose:
+        found = whose_process(process.pid_in_container or process.pid, marks)
+        # In a container the tool may name processes, ours too, by ids that are not known here.
+        return Whose.OURS if found is Whose.GONE and device in held else found
+
+    return whose
 
 
 class OwnDevices:

@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
-from erfnet_jobs.ascend.devices import ASCEND_CHIP, HEALTHY, Device, DeviceProcess, HostDevices
+from erfnet_jobs.ascend.devices import ASCEND_CHIP, HEALTHY, UNKNOWN_HEALTH, Device, DeviceProcess, HostDevices
 
 WARNING = "warning"
-UNKNOWN = "unknown"
-RUINED = frozenset({"alarm", "critical", UNKNOWN})
+RUINED = frozenset({"alarm", "critical", UNKNOWN_HEALTH})
 LOST_LOOKS = 2
 SILENT_LOOKS = 2
 
@@ -23,6 +22,9 @@ class Whose(StrEnum):
     OURS = "ours"
     FOREIGN = "foreign"
     GONE = "gone"
+
+
+Judge = Callable[[int, DeviceProcess], Whose]
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,13 @@ class DeviceStates:
         """The chips that no job can go on with, as two looks have said, and what they said."""
         return {number: self.seen[number].state for number, looks in self._ruined.items() if looks >= LOST_LOOKS}
 
-    def take(self, look: HostDevices, whose: Callable[[int], Whose]) -> None:
-        """Believe a look; `whose` tells by its id whose a process is."""
+    def take(self, look: HostDevices, whose: Judge) -> None:
+        """Believe a look; `whose` tells of a process on a device, named by its id, whose it is."""
         listed = {device.id: device for device in look.devices if self._first or self._is_kin(device)}
         self._first = False
         for number in sorted(self.seen.keys() | listed.keys()):
             before, device = self.seen.get(number), listed.get(number)
-            silent = bool(look.troubles) and (device.health == UNKNOWN if device else not listed)
+            silent = bool(look.troubles) and (_is_untold(device) if device else not listed)
             self._silent[number] = self._silent.get(number, 0) + 1 if silent else 0
             if silent:
                 self._keep(number, before, device)
@@ -93,20 +95,22 @@ class DeviceStates:
         known = before or (Seen(device) if device else None)
         if known is None or (before is not None and self._silent[number] < SILENT_LOOKS):
             return
-        self.seen[number] = replace(known, device=replace(known.device, health=UNKNOWN, error_code=None), fit=False)
+        self.seen[number] = replace(
+            known, device=replace(known.device, health=UNKNOWN_HEALTH, error_code=None), fit=False
+        )
 
-    def _told(self, before: Seen | None, device: Device, look: HostDevices, whose: Callable[[int], Whose]) -> Seen:
+    def _told(self, before: Seen | None, device: Device, look: HostDevices, whose: Judge) -> Seen:
         if before is not None and look.troubles:
             device = _filled(device, before.device)
         fit = device.health == HEALTHY or (device.health == WARNING and self._warning_runs)
         return Seen(device, present=True, fit=fit, busy=self._busy(device, before, whose))
 
-    def _busy(self, device: Device, before: Seen | None, whose: Callable[[int], Whose]) -> str | None:
+    def _busy(self, device: Device, before: Seen | None, whose: Judge) -> str | None:
         if device.processes is None:
             return before.busy if before else None
         earlier = self._pids.get(device.id, frozenset())
         self._pids[device.id] = frozenset(process.pid for process in device.processes)
-        foreign = [process for process in device.processes if _is_foreign(process, whose(process.pid), earlier)]
+        foreign = [process for process in device.processes if _is_foreign(process, whose(device.id, process), earlier)]
         return ", ".join(f"process {process.pid} ({process.name})" for process in foreign) or None
 
     def _count_ruin(self, number: int, now: Seen) -> None:
@@ -121,6 +125,11 @@ class DeviceStates:
 def _there(before: Seen | None) -> Seen:
     assert before is not None  # noqa: S101 - a device that is not listed is one that was known
     return before
+
+
+def _is_untold(device: Device) -> bool:
+    """Whether the health is unknown because nobody told anything; a tool that says UNKNOWN has readings, too."""
+    return device.health == UNKNOWN_HEALTH and device.memory_used is None and device.temperature is None
 
 
 def _filled(device: Device, before: Device) -> Device:

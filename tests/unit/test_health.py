@@ -24,7 +24,7 @@ def look(*devices: Device, troubles: tuple[str, ...] = ()) -> HostDevices:
 def after(*looks: HostDevices, whose: Whose = Whose.FOREIGN, warning_runs: bool = True) -> DeviceStates:
     states = DeviceStates({}, warning_runs)
     for found in looks:
-        states.take(found, lambda _pid: whose)
+        states.take(found, lambda *_: whose)
     return states
 
 
@@ -55,9 +55,9 @@ def test_a_chip_that_is_not_listed_any_more_is_gone_and_may_come_back() -> None:
     both, one = look(chip(0), chip(1)), look(chip(0))
     states = after(both, one)
     assert (states.seen[1].present, states.seen[1].state, states.lost) == (False, "gone", {})
-    states.take(one, lambda _pid: Whose.FOREIGN)
+    states.take(one, lambda *_: Whose.FOREIGN)
     assert states.lost == {1: "gone"}
-    states.take(both, lambda _pid: Whose.FOREIGN)
+    states.take(both, lambda *_: Whose.FOREIGN)
     assert (states.seen[1], states.lost) == (Seen(chip(1)), {})
 
 
@@ -67,7 +67,7 @@ def test_silence_once_is_nothing_and_never_loses_what_runs() -> None:
     states = after(known, *[SILENT] * 5)
     assert [(seen.present, seen.fit, seen.state) for seen in states.seen.values()] == [(True, False, "unknown")] * 2
     assert states.lost == {}
-    states.take(known, lambda _pid: Whose.FOREIGN)
+    states.take(known, lambda *_: Whose.FOREIGN)
     assert states.seen == after(known).seen
 
 
@@ -76,6 +76,8 @@ def test_a_health_that_could_not_be_asked_is_silence() -> None:
     assert after(look(chip(0)), untold).seen[0].fit
     states = after(look(chip(0)), *[untold] * 3)
     assert (states.seen[0].fit, states.lost) == (False, {})
+    said = look(chip(0, "unknown", memory_used=1 << 30, temperature=40.0), troubles=untold.troubles)
+    assert after(look(chip(0)), said, said).lost == {0: "unknown"}
 
 
 def test_what_a_tool_failed_to_tell_is_kept_from_before() -> None:
@@ -122,7 +124,7 @@ def test_in_any_order_only_what_was_said_is_lost_and_only_what_is_well_is_fit(
     states = DeviceStates({}, warning_runs)
     said: dict[int, int] = {}
     for found in seen:
-        states.take(found, lambda _pid: Whose.OURS)
+        states.take(found, lambda *_: Whose.OURS)
         for number in range(4):
             device = next((one for one in found.devices if one.id == number), None)
             if (
