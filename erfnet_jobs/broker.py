@@ -3,6 +3,7 @@
 Celery and the Redis transport are imported with the first message, so that commands that send none do not pay.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from erfnet_jobs.broker_url import SOCKET, TLS, check_broker_url, shown_url, tls_options, without_tls_options
@@ -89,13 +90,27 @@ class Broker:
 
     def ping(self) -> None:
         """Ask Redis whether it is there."""
+        self._ask(lambda client: client.ping())
+
+    def about(self) -> dict[str, Any]:
+        """What Redis tells of itself (INFO); nothing where this user may not ask."""
+        from redis.exceptions import ResponseError
+
+        try:
+            return dict(self._ask(lambda client: client.info()))
+        except BrokerUnreachable as error:
+            if isinstance(error.__cause__, ResponseError):
+                return {}
+            raise
+
+    def _ask(self, question: Callable[[Any], Any]) -> Any:
         from kombu.exceptions import OperationalError
         from redis.exceptions import RedisError
 
         try:
             if self._producer is None:
                 self._producer = self._open()
-            self._producer.channel.client.ping()
+            return question(self._producer.channel.client)
         except (OperationalError, RedisError, OSError) as error:
             self.close()
             raise self._unreachable(error) from error

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from erfnet_jobs import __version__
 from erfnet_jobs.errors import AlreadyRunning
 from erfnet_jobs.files import write_atomically
+from erfnet_jobs.launch.storage import storage_id
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import register_host
 from erfnet_jobs.registry.tables import Host
 from erfnet_jobs.settings import Settings
 from workers.own_devices import FirstLook
-from workers.storage import storage_id
 
 log = logging.getLogger(__name__)
 

@@ -1,57 +1,92 @@
 """`doctor`: whether what jobs need is there, line by line, and what to do where it is not."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from erfnet_jobs.cli.output import Document, print_json
+from erfnet_jobs.cli.parameters import DEVICES
+from erfnet_jobs.errors import UsageError
 
 if TYPE_CHECKING:
-    from erfnet_jobs.cli.doctor_checks import Answer
+    from erfnet_jobs.cli.checks.answer import Question
     from erfnet_jobs.settings import Settings
 
 
-MARKS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
+MARKS = {"ok": ("ok     ", "green"), "warning": ("warning", "yellow"), "error": ("ERROR  ", "red")}
+INDENT = " " * 20
 
 
 @click.command()
+@click.option(
+    "--all-reduce", is_flag=True, help="Also sum over ranks on the free devices, for real, and check the sum."
+)
+@click.option("--devices", type=DEVICES, default=None, help="With --all-reduce: exactly these devices, such as 0-3.")
+@click.option("--data", metavar="DIR", default=None, help="Also look at this dataset as a job would.")
 @click.option("--no-mindspore", is_flag=True, help="Leave MindSpore out, whose import takes seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def doctor(ctx: click.Context, no_mindspore: bool, as_json: bool) -> None:
-    """Check that everything jobs need is there; exits with 1 if something is wrong."""
-    from erfnet_jobs.cli import doctor_checks as checks
+def doctor(
+    ctx: click.Context,
+    all_reduce: bool,
+    devices: tuple[int, ...] | None,
+    data: str | None,
+    no_mindspore: bool,
+    as_json: bool,
+) -> None:
+    """Check that everything jobs need is there; exits with 1 if something is wrong.
 
+    --all-reduce starts a gang as a job's, on all free devices (on the CPU: two slots), and refuses those that jobs or
+    other processes have. No job is kept from coming meanwhile: 'hosts drain' does that.
+    """
+    from erfnet_jobs.cli.checks.answer import ask
+
+    if devices is not None and not all_reduce:
+        raise UsageError("--devices says where --all-reduce runs: add --all-reduce, or leave it out")
     settings = ctx.obj.settings
-    questions: list[tuple[str, Callable[[Settings], Answer]]] = [
-        ("home", checks.check_home),
-        ("runs", checks.check_runs),
-        ("Redis", checks.check_broker),
-        ("registry", checks.check_registry),
-        ("worker", checks.check_worker),
-        ("devices", checks.check_devices),
-    ]
-    if not no_mindspore:
-        questions.append(("MindSpore", checks.check_mindspore))
+    looked_at = None if data is None else Path(data).absolute()
     found = []
-    for name, question in questions:
-        finding = checks.ask(name, question, settings)
-        found.append(finding)
-        if not as_json:
-            click.echo(_line(finding))
+    for name, question in _questions(settings, looked_at, not no_mindspore, all_reduce, devices):
+        for finding in ask(name, question, settings):
+            found.append(finding)
+            if not as_json:
+                click.echo(_line(finding))
+    is_well = all(finding["state"] != "error" for finding in found)
     if as_json:
-        print_json({"ok": _is_well(found), "checks": found})
-    ctx.exit(0 if _is_well(found) else 1)
+        print_json({"ok": is_well, "checks": found})
+    ctx.exit(0 if is_well else 1)
+
+
+def _questions(
+    settings: "Settings", data: Path | None, mindspore: bool, all_reduce: bool, devices: tuple[int, ...] | None
+) -> "Iterator[tuple[str, Question]]":
+    from erfnet_jobs.ascend.discover import host_devices
+    from erfnet_jobs.cli.checks import ascend, network, places, services, software
+
+    yield "home", places.check_home
+    yield "runs", places.check_runs
+    if data is not None:
+        yield "data", partial(places.check_data, data)
+    yield "paths", places.check_allowed_paths
+    yield "Redis", services.check_broker
+    yield "registry", services.check_registry
+    yield "worker", services.check_worker
+    yield "address", network.check_address
+    found = host_devices(settings)
+    yield from ascend.questions(settings, found)
+    if mindspore:
+        yield "MindSpore", software.check_mindspore
+    if all_reduce:
+        from erfnet_jobs.cli.checks.all_reduce import check_all_reduce
+
+        yield "all-reduce", partial(check_all_reduce, found=found, asked=devices)
 
 
 def _line(finding: Document) -> str:
-    mark = click.style(
-        MARKS[finding["state"]], fg={"ok": "green", "warning": "yellow", "error": "red"}[finding["state"]]
-    )
-    remedy = f"\n         {'':10}{finding['remedy']}" if finding["remedy"] else ""
-    return f"{mark}  {finding['name']:<9} {finding['text']}{remedy}"
-
-
-def _is_well(found: Sequence[Document]) -> bool:
-    return all(finding["state"] != "error" for finding in found)
+    mark, colour = MARKS[finding["state"]]
+    text = finding["text"].replace("\n", f"\n{INDENT}")
+    remedy = f"\n{INDENT}{finding['remedy']}" if finding["remedy"] else ""
+    return f"{click.style(mark, fg=colour)}  {finding['name']:<10} {text}{remedy}"

@@ -10,26 +10,32 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 from erfnet_jobs import __version__
 from erfnet_jobs.allowed_paths import check_plan
 from erfnet_jobs.ascend.environment import RankEnvironment, from_environ
 from erfnet_jobs.ascend.lifeline import hold_lifeline
-from erfnet_jobs.erfnet.mindspore_errors import lost_peers
 from erfnet_jobs.errors import DiskFull, ErfnetJobsError, Interrupted, UsageError
 from erfnet_jobs.plan import Plan, read_plan
 from erfnet_jobs.reports import Done, Failed, Hello, ReportWriter
 from erfnet_jobs.states import JobKind
+
+if TYPE_CHECKING:
+    from erfnet_jobs.erfnet.world import Landed
+
+Work = Callable[[Plan, RankEnvironment, ReportWriter], None]
 
 log = logging.getLogger(__name__)
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def main(arguments: list[str]) -> int:
-    """The rank's work; gives its exit code."""
+def main(arguments: list[str], work: Work | None = None) -> int:
+    """A rank's life: `work`, by default what the plan's kind of job is; gives its exit code."""
     hold_lifeline()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     if len(arguments) != 1:
@@ -45,7 +51,7 @@ def main(arguments: list[str]) -> int:
         known = _as_known(error, plan)
         return known.exit_code if known else 1
     try:
-        _work(plan, environment, writer)
+        (work or _work_of_job)(plan, environment, writer)
         writer.write(Done())
         writer.close()
     except KeyboardInterrupt:
@@ -55,8 +61,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _work(plan: Plan, environment: RankEnvironment, writer: ReportWriter) -> None:
-    check_plan(plan)
+def greet(plan: Plan, environment: RankEnvironment, writer: ReportWriter) -> "Landed":
+    """Join the other ranks, and report who this process has become."""
     from erfnet_jobs.erfnet import world
 
     world.join(environment)
@@ -64,6 +70,14 @@ def _work(plan: Plan, environment: RankEnvironment, writer: ReportWriter) -> Non
     host = environment.host or socket.gethostname()
     device = plan.device_at(host, landed.local_device)
     writer.write(Hello(landed.rank, landed.world_size, host, device, os.getpid(), _versions()))
+    return landed
+
+
+def _work_of_job(plan: Plan, environment: RankEnvironment, writer: ReportWriter) -> None:
+    check_plan(plan)
+    from erfnet_jobs.erfnet import world
+
+    greet(plan, environment, writer)
     if plan.kind is JobKind.TRAIN:
         from erfnet_jobs.erfnet.train import train
 
@@ -114,11 +128,9 @@ def _fail(error: Exception, plan: Plan, writer: ReportWriter) -> int:
 
 
 def _as_known(error: BaseException | None, plan: Plan) -> ErfnetJobsError | None:
-    """The error itself if it is one of ours, DiskFull where that is behind it, PeersLost for a collective's."""
+    """The error itself if it is one of ours, or DiskFull where that is behind it."""
     if isinstance(error, ErfnetJobsError):
         return error
-    if isinstance(error, RuntimeError) and (lost := lost_peers(error)):
-        return lost
     while error is not None:
         if isinstance(error, OSError) and error.errno in NO_SPACE:
             where = error.filename or plan.run_dir
@@ -127,10 +139,14 @@ def _as_known(error: BaseException | None, plan: Plan) -> ErfnetJobsError | None
     return None
 
 
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
+def leave_process(code: int) -> NoReturn:
+    """End this process at once, its output written."""
     sys.stdout.flush()
     sys.stderr.flush()
     # MindSpore's cluster takes seconds to sign off at interpreter exit. All files are closed and synced by now, all
     # ranks have done their work (world.leave), and the launcher ends the scheduler when the last rank is gone.
     os._exit(code)
+
+
+if __name__ == "__main__":
+    leave_process(main(sys.argv[1:]))

@@ -119,7 +119,7 @@ def local_plan(spec: Spec, settings: Settings, devices: tuple[int, ...] | None =
 
 
 def _check_program(program: RankProgram) -> None:
-    if program == RankProgram() and find_spec("mindspore") is None:
+    if program.scheduler_module is not None and find_spec("mindspore") is None:
         raise MissingDependency("MindSpore is not installed here: pip install 'erfnet-jobs[worker]'")
 
 
@@ -155,13 +155,17 @@ def _noted_signals() -> Iterator[list[int]]:
             signal.signal(number, action)
 
 
-def run_here(plan: Plan, settings: Settings, on_line: Callable[[ReportLine], None]) -> GangResult:
+def run_here(
+    plan: Plan, settings: Settings, on_line: Callable[[ReportLine], None], default: RankProgram | None = None
+) -> GangResult:
     """Run the plan to its end and give each report to `on_line`; SIGINT and SIGTERM end all of it (CANCELLED).
+
+    `default` is what ranks run unless ERFNET_JOBS_RANK_MODULE says otherwise.
 
     Whatever happens, no process of the gang is left when this returns or raises. Raises MissingDependency, DiskFull or
     UsageError when it cannot be started.
     """
-    program = rank_program()
+    program = rank_program(default=default)
     _check_program(program)
     run_dir = Path(plan.run_dir)
     gang = Gang(plan, settings.host_name, program=program)
@@ -172,9 +176,7 @@ def run_here(plan: Plan, settings: Settings, on_line: Callable[[ReportLine], Non
                 run_dir.mkdir(parents=True, exist_ok=True)
                 write_plan(plan, run_dir / PLAN_NAME)
                 gang.start()
-            return _course(
-                GangWatch(gang, settings.stuck_timeout, compile_timeout=settings.compile_timeout), came, on_line
-            )
+            return _course(GangWatch(gang, settings.stuck_timeout), came, on_line)
         finally:
             gang.kill(grace=0)
 

@@ -21,11 +21,11 @@ class RankProgram:
     scheduler_module: str | None = "erfnet_jobs.erfnet.scheduler"
 
 
-def rank_program(environ: Mapping[str, str] = os.environ) -> RankProgram:
-    """The program that ERFNET_JOBS_RANK_MODULE chooses, else the real one."""
+def rank_program(environ: Mapping[str, str] = os.environ, default: RankProgram | None = None) -> RankProgram:
+    """The program that ERFNET_JOBS_RANK_MODULE chooses, else `default`, by default that of jobs."""
     module = environ.get(RANK_MODULE)
     if not module:
-        return RankProgram()
+        return default or RankProgram()
     return RankProgram(module, None if module == SCRIPTED else RankProgram.scheduler_module)
 
 

@@ -1,4 +1,4 @@
-"""Which run directory this is: a mark in it tells whether two hosts see the same one."""
+"""Which run directory this is: a mark in it tells whether two hosts see the same one. Stdlib only."""
 
 import os
 import uuid
@@ -21,7 +21,18 @@ def storage_id(runs: Path) -> str:
         runs.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _write_once(path)
-        text = path.read_text().strip()
+        return _read(path)
+
+
+def known_storage_id(runs: Path) -> str | None:
+    """The id that is written there; None where none is yet. Raises UsageError or BadData as `storage_id` does."""
+    path = runs / MARK_NAME
+    with disk_errors(runs):
+        return _read(path) if path.exists() else None
+
+
+def _read(path: Path) -> str:
+    text = path.read_text().strip()
     try:
         return str(uuid.UUID(text))
     except ValueError as error:

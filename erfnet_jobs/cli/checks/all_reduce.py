@@ -1,0 +1,184 @@
+"""A real all-reduce over this host's devices, started as a job's ranks are, whose sums are checked."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from erfnet_jobs.ascend.devices import ASCEND_CHIP, HEALTHY, Device, HostDevices, local_devices, threads_per_rank
+from erfnet_jobs.ascend.group_rule import without_table
+from erfnet_jobs.cli.checks.answer import ERROR, OK, WARNING, Answer
+from erfnet_jobs.cli.output import file_size
+from erfnet_jobs.errors import ErfnetJobsError, NoHostFits, RegistryNotMigrated, UsageError
+from erfnet_jobs.files import make_private_folder, write_atomically
+from erfnet_jobs.launch.program import RankProgram
+from erfnet_jobs.launch.verdict import GangResult
+from erfnet_jobs.launch.watch import ReportLine
+from erfnet_jobs.plan import ASCEND, CPU, Plan, RankPlace
+from erfnet_jobs.reports import Metric
+from erfnet_jobs.settings import Settings
+from erfnet_jobs.states import JobKind, Outcome
+from erfnet_jobs.train_spec import TrainSpec
+
+PROGRAM = RankProgram("erfnet_jobs.erfnet.all_reduce")
+TABLE_NAME = "rank_table.json"
+LEAST = 2
+# Ranks load MindSpore, and on Ascend compile the operator.
+LIMIT_SECONDS = 300.0
+RUNS_IN_WARNING = frozenset({HEALTHY, "warning"})
+
+
+def check_all_reduce(settings: Settings, found: HostDevices, asked: tuple[int, ...] | None) -> Iterator[Answer]:
+    """Run it on the devices asked for, or on all that are free (on the CPU: on two slots)."""
+    devices = found.devices
+    if devices[0].kind != ASCEND_CHIP:
+        # A machine with one core can do it too.
+        devices = local_devices(max(LEAST, len(devices)))
+    held, unknown = _held(settings)
+    if unknown:
+        yield Answer(WARNING, f"which devices jobs hold is not known ({unknown})")
+    chosen = choose(devices, held, asked)
+    plan = _plan(chosen, settings)
+    table = Path(plan.run_dir, TABLE_NAME)
+    yield from _write_table(table, plan, chosen, settings)
+    if table.exists():
+        plan = replace(plan, rank_table=str(table))
+    answers = list(_run(plan, settings))
+    yield from answers
+    if all(answer.state == OK for answer in answers):
+        shutil.rmtree(table.parents[1])
+
+
+def choose(devices: Sequence[Device], held: Mapping[int, int], asked: tuple[int, ...] | None) -> tuple[Device, ...]:
+    """The devices to run on; raises NoHostFits where jobs or other processes have them, or too few are free."""
+    taken = {device.id: why for device in devices if (why := _taken(device, held))}
+    known = {device.id: device for device in devices}
+    if asked is None:
+        free = tuple(device for device in devices if device.id not in taken)
+        if len(free) < LEAST:
+            reasons = "; ".join(f"device {number} {why}" for number, why in taken.items())
+            raise NoHostFits(
+                f"an all-reduce needs {LEAST} free devices, and there are {len(free)}: {reasons or 'no more'}"
+            )
+        return free if free[0].kind == ASCEND_CHIP else free[:LEAST]
+    if len(set(asked)) != len(asked) or len(asked) < LEAST:
+        raise UsageError(f"devices are {asked}: give at least {LEAST} different ones")
+    if unknown := sorted(set(asked) - set(known)):
+        raise NoHostFits(f"this host has no device {', '.join(map(str, unknown))}: see 'erfnet-jobs devices'")
+    if refused := [f"device {number} {taken[number]}" for number in asked if number in taken]:
+        raise NoHostFits(f"{'; '.join(refused)}: name others, or wait until it is free")
+    return tuple(known[number] for number in sorted(asked))
+
+
+def _taken(device: Device, held: Mapping[int, int]) -> str | None:
+    if device.id in held:
+        return f"is held by job {held[device.id]}"
+    if device.processes:
+        return f"is in use by process {', '.join(str(process.pid) for process in device.processes)}"
+    return None if device.health in RUNS_IN_WARNING else f"is in health {device.health}"
+
+
+def _held(settings: Settings) -> tuple[dict[int, int], str | None]:
+    """Jobs by the devices of this host that they hold; or why that is not known."""
+    from erfnet_jobs.registry.engine import Registry
+    from erfnet_jobs.registry.hosts import list_hosts
+
+    try:
+        with Registry(settings.resolved_database_url) as registry, registry.read() as session:
+            own = [host for host in list_hosts(session) if host.name == settings.host_name]
+    except RegistryNotMigrated:  # no worker can have placed anything
+        return {}, None
+    except ErfnetJobsError as error:
+        return {}, str(error)
+    return {device.id: device.job for host in own for device in host.devices if device.job is not None}, None
+
+
+def _plan(chosen: Sequence[Device], settings: Settings) -> Plan:
+    """As of a job; the spec is no more than its place, for the program reads none."""
+    run_dir = settings.runs / f"doctor-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}" / "1"
+    ranks = [RankPlace(rank, settings.host_name, device.id, rank, device.cores) for rank, device in enumerate(chosen)]
+    return Plan(
+        kind=JobKind.TRAIN,
+        spec=TrainSpec(str(run_dir), cards=len(chosen)),
+        run_dir=str(run_dir),
+        data_dir=str(settings.data_dir),
+        ranks=tuple(ranks),
+        device_target=ASCEND if chosen[0].kind == ASCEND_CHIP else CPU,
+        threads=threads_per_rank(len(chosen)),
+        time_limit=LIMIT_SECONDS,
+    )
+
+
+def _write_table(path: Path, plan: Plan, chosen: Sequence[Device], settings: Settings) -> Iterator[Answer]:
+    """Write the rank table where these devices have one."""
+    from erfnet_jobs.ascend.rank_table import to_text
+    from erfnet_jobs.ascend.rank_table_make import KnownDevice, in_order, make_table
+    from erfnet_jobs.launch.foreground import disk_errors
+
+    if plan.device_target != ASCEND:
+        return
+    known = [KnownDevice(one.id, one.physical_id, one.device_ip, one.generation) for one in chosen]
+    try:
+        # All on one host: MindSpore's scheduler is on its loopback.
+        table = make_table([in_order(settings.host_address, "127.0.0.1", known)])
+    except UsageError as error:
+        needless = all(one.generation and without_table(one.generation) for one in known)
+        yield Answer(OK if needless else WARNING, f"without a rank table: {error}")
+        return
+    with disk_errors(path.parent):
+        make_private_folder(settings.home)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, to_text(table).encode())
+    yield Answer(OK, f"with a rank table of {len(known)} devices")
+
+
+def _run(plan: Plan, settings: Settings) -> Iterator[Answer]:
+    from erfnet_jobs.launch.foreground import run_here
+
+    metrics: dict[int, dict[int, Mapping[str, float]]] = {}
+
+    def take(line: ReportLine) -> None:
+        if isinstance(line.report, Metric):
+            metrics.setdefault(line.report.step, {})[line.rank] = line.report.values
+
+    result = run_here(plan, settings, take, PROGRAM)
+    where = ", ".join(str(place.device) for place in plan.ranks)
+    name = f"{plan.world_size} ranks on devices {where} ({plan.device_target})"
+    if result.outcome is not Outcome.SUCCEEDED:
+        yield _failure(name, plan, result)
+        return
+    yield from size_answers(name, plan.world_size, metrics)
+
+
+def size_answers(name: str, ranks: int, metrics: Mapping[int, Mapping[int, Mapping[str, float]]]) -> Iterator[Answer]:
+    """A line for each size; an error where a rank told of wrong sums, or told nothing.
+
+    Bandwidth is that of nccl-tests' "busbw": bytes / seconds * 2 (n - 1) / n.
+    """
+    if not metrics:
+        yield Answer(ERROR, f"{name}: no rank reported a sum", "see the logs of the ranks")
+    for step in sorted(metrics):
+        of_rank = metrics[step]
+        size = max(values.get("bytes", 0) for values in of_rank.values())
+        wrong = [rank for rank, values in sorted(of_rank.items()) if values.get("wrong") != 0]
+        missing = sorted(set(range(ranks)) - set(of_rank))
+        if wrong or missing:
+            what = f"wrong sums on rank {wrong[0]}" if wrong else f"rank {missing[0]} reported no sums"
+            yield Answer(
+                ERROR, f"{name}: {file_size(int(size))}: {what}", "run it on pairs of devices (--devices) to find which"
+            )
+            continue
+        seconds = max(values["seconds"] for values in of_rank.values())
+        bandwidth = size / seconds * 2 * (ranks - 1) / ranks / 1e9 if seconds > 0 else 0.0
+        yield Answer(
+            OK, f"{name}: {file_size(int(size))} summed exactly in {1000 * seconds:.2f} ms, {bandwidth:.2f} GB/s"
+        )
+
+
+def _failure(name: str, plan: Plan, result: GangResult) -> Answer:
+    log = result.log_path or str(Path(plan.run_dir, "logs"))
+    lines = "".join(f"\n  | {line}" for line in result.last_lines)
+    who = "" if result.failed_rank is None else f"rank {result.failed_rank} failed first: "
+    return Answer(ERROR, f"{name}: {who}{result.message or result.outcome}{lines}", f"the log is {log}")

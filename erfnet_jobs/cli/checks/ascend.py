@@ -1,0 +1,156 @@
+"""The devices of a host and, where they are Ascend chips, links, versions, permissions, rank table and ports."""
+
+import grp
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from erfnet_jobs.ascend.devices import ASCEND_CHIP, HEALTHY, Device, HostDevices, ascend_nodes
+from erfnet_jobs.ascend.group_rule import FIRST_910, without_table
+from erfnet_jobs.ascend.hccl import FIRST_PORT, PORTS, base_port
+from erfnet_jobs.cli.checks.answer import ERROR, OK, WARNING, Answer, Question
+from erfnet_jobs.cli.checks.network import hccl_ports
+from erfnet_jobs.errors import UsageError
+from erfnet_jobs.settings import Settings
+
+# mindspore/run_check/_check_version.py of the 2.10.0 wheel.
+ACCEPTED_CANN = ("8.2", "8.3", "8.5", "9.0", "9.1")
+# Made by the driver's installer, which gives the devices to it.
+DRIVER_GROUP = "HwHiAiUser"
+WARNING_HEALTH = "warning"
+# Inference cards: no network port, no HCCL.
+WITHOUT_PORTS = frozenset({"310", "310P"})
+
+
+def questions(settings: Settings, found: HostDevices) -> Iterator[tuple[str, Question]]:
+    """What is to be asked of this host's devices."""
+    yield "devices", lambda _: device_answers(found, settings.warning_runs)
+    if not (chips := chips_of(found)):
+        return
+    yield "nodes", permission_answers
+    yield "versions", lambda _: version_answers(found)
+    if all(chip.generation in WITHOUT_PORTS for chip in chips):
+        return
+    yield "links", lambda _: link_answers(chips)
+    yield "rank table", lambda _: table_answers(chips, settings.host_address)
+    last = max(chip.id for chip in chips)
+    yield "ports", lambda _: hccl_ports(range(FIRST_PORT, base_port(last) + PORTS))
+
+
+def chips_of(found: HostDevices) -> list[Device]:
+    """The Ascend chips among the devices."""
+    return [device for device in found.devices if device.kind == ASCEND_CHIP]
+
+
+def _some(devices: Sequence[Device]) -> str:
+    return ", ".join(str(device.id) for device in devices)
+
+
+def device_answers(found: HostDevices, warning_runs: bool) -> Iterator[Answer]:
+    """How many there are, those that get no jobs and why, and what the tools could not tell."""
+    kinds = ", ".join(dict.fromkeys(device.name for device in found.devices)) or "no device"
+    yield Answer(OK if found.devices else ERROR, f"{len(found.devices)} x {kinds}")
+    for trouble in found.troubles:
+        yield Answer(WARNING, trouble)
+    for device in found.devices:
+        if device.health != HEALTHY:
+            runs = device.health == WARNING_HEALTH and warning_runs
+            code = f", error code {device.error_code}" if device.error_code else ""
+            what = "gets jobs all the same" if runs else "gets no jobs"
+            where = f"-i {device.npu_id} -c {device.chip_id}" if device.npu_id is not None else "-i NPU -c CHIP"
+            yield Answer(
+                WARNING if runs else ERROR,
+                f"device {device.id} is in health {device.health}{code}: it {what}",
+                f"see 'npu-smi info -t health {where}' and 'dmesg'",
+            )
+        if device.processes:
+            pids = ", ".join(f"{process.pid} {process.name}".strip() for process in device.processes)
+            yield Answer(OK, f"device {device.id} is in use by {pids}")
+
+
+def link_answers(chips: Sequence[Device]) -> Iterator[Answer]:
+    """The network ports of the chips have addresses and are up."""
+    down = [device for device in chips if device.link == "down"]
+    without = [device for device in chips if device.device_ip is None]
+    if down:
+        yield Answer(
+            ERROR,
+            f"the link of device {_some(down)} is down: jobs over several hosts fail",
+            "see 'hccn_tool -i N -link -g', the cable and the switch",
+        )
+    if without:
+        yield Answer(
+            WARNING,
+            f"device {_some(without)} has no known device IP: no rank table, no job over several hosts",
+            "set it with 'hccn_tool -i N -ip -s address A netmask M', or set ERFNET_JOBS_HCCN_TOOL",
+        )
+    if chips and not down and not without:
+        yield Answer(OK, "all links are up" if all(device.link for device in chips) else "all have a device IP")
+
+
+def version_answers(found: HostDevices) -> Iterator[Answer]:
+    """Driver and CANN, and whether MindSpore 2.10 takes them."""
+    yield Answer(OK if found.driver else WARNING, f"driver {found.driver or 'of unknown version'}")
+    if found.cann is None:
+        yield Answer(
+            ERROR,
+            "CANN was not found",
+            "install the toolkit and run its set_env.sh in the shell of the worker, or name it in ASCEND_HOME_PATH",
+        )
+        return
+    fits = any(re.match(rf"{re.escape(version)}(\D|$)", found.cann) for version in ACCEPTED_CANN)
+    yield Answer(
+        OK if fits else ERROR,
+        f"CANN {found.cann}" + ("" if fits else f": MindSpore 2.10 takes {', '.join(ACCEPTED_CANN)}"),
+        None if fits else "install one of them; README has what fits",
+    )
+    if any(device.generation == FIRST_910 for device in found.devices):
+        yield Answer(
+            WARNING,
+            "the devices are 910A, whose support in MindSpore 2.10 is not confirmed",
+            "try 'erfnet-jobs doctor --all-reduce' and 'erfnet-jobs run train' on one device first",
+        )
+
+
+def permission_answers(settings: Settings) -> Iterator[Answer]:
+    """The device nodes may be opened by this user."""
+    nodes = [settings.dev_dir / f"davinci{number}" for number in ascend_nodes(settings.dev_dir)]
+    nodes += [
+        node for name in ("davinci_manager", "devmm_svm", "hisi_hdc") if (node := settings.dev_dir / name).exists()
+    ]
+    closed = [node for node in nodes if not os.access(node, os.R_OK | os.W_OK)]
+    if closed:
+        group = _group_of(closed[0])
+        yield Answer(
+            ERROR,
+            f"this user may not open {closed[0]}" + (f" and {len(closed) - 1} more" if closed[1:] else ""),
+            f"usermod -aG {group or DRIVER_GROUP} USER, then log in again",
+        )
+    elif nodes:
+        yield Answer(OK, f"this user may open all {len(nodes)} device nodes")
+
+
+def _group_of(node: Path) -> str | None:
+    try:
+        return grp.getgrgid(node.stat().st_gid).gr_name
+    except (KeyError, OSError):
+        return None
+
+
+def table_answers(chips: Sequence[Device], address: str) -> Iterator[Answer]:
+    """Whether a rank table can be made for all chips of this host."""
+    from erfnet_jobs.ascend.rank_table_make import KnownDevice, in_order, make_table
+
+    known = [KnownDevice(one.id, one.physical_id, one.device_ip, one.generation) for one in chips]
+    if len(known) < 2:
+        return
+    if all(one.generation and without_table(one.generation) for one in known):
+        yield Answer(OK, str(without_table(str(known[0].generation))))
+        return
+    try:
+        make_table([in_order(address, address, known)])
+    except UsageError as error:
+        yield Answer(WARNING, f"no rank table can be made: {error}", "see 'erfnet-jobs rank-table'")
+    else:
+        yield Answer(OK, f"a rank table of version 1.0 can be made for these {len(known)} devices")
