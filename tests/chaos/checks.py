@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, text
 
 from erfnet_jobs.registry.engine import Registry
+from erfnet_jobs.registry.metrics import metric_series
+from erfnet_jobs.registry.summaries import wrong_summaries
 from erfnet_jobs.states import PLACED, TERMINAL, TRANSITIONS, JobState, Outcome, PartState
 from tests.chaos.kernel import Process
 from tests.chaos.world import World
@@ -57,7 +59,7 @@ class Checks:
             self._attempts_and_jobs(connection)
             self._fenced(connection)
             self._events(connection)
-            self._summaries(connection)
+            assert not wrong_summaries(session), wrong_summaries(session)
 
     def _processes(self) -> None:
         """No device has live ranks of two attempts."""
@@ -140,9 +142,6 @@ class Checks:
         ends = Counter((job, attempt) for job, attempt, kind in rows if kind.startswith("attempt "))
         assert ends == Counter(self._outcomes.keys()), "each attempt's end stands once in the log"
 
-    def _summaries(self, connection: Connection) -> None:
-        """To be filled by the host summaries' own check."""
-
     def at_rest(self) -> None:
         """After all faults have ended and time has passed: nothing is held, left or forgotten."""
         left = [process for process in self._world.kernel.living() if process.kind != "worker"]
@@ -167,8 +166,6 @@ class Checks:
 
     def _whole_curve(self, connection: Connection, job: int) -> None:
         """The values of a training that succeeded: each epoch of each stage, no gap and no double."""
-        from erfnet_jobs.registry.metrics import metric_series
-
         with self._world.registry.read() as session:
             series = [(value.stage, value.epoch) for value in metric_series(session, job, "loss")]
         assert series == [(1, 1), (1, 2), (2, 1), (3, 1), (4, 1)], f"job {job}: {series}"

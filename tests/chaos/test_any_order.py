@@ -29,7 +29,7 @@ from erfnet_jobs import errors
 from erfnet_jobs.registry.migrate import upgrade
 from tests.chaos.checks import Checks, install_triggers
 from tests.chaos.kernel import Process
-from tests.chaos.world import LEASE_TIMEOUT, START_TIMEOUT, World
+from tests.chaos.world import LEASE_TIMEOUT, START_TIMEOUT, USERS_REASON, World
 from tests.chaos_runs import SEED, chaos_runs
 
 Item = TypeVar("Item")
@@ -60,7 +60,8 @@ class AnyOrder(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="ej-chaos-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+        memory = Path("/dev/shm")  # noqa: S108 - a new folder in it; a disk's fsync takes most of a run's time
+        self.folder = Path(tempfile.mkdtemp(prefix="ej-chaos-", dir=memory if memory.is_dir() else None))
         self.unexpected = Unexpected()
         logging.getLogger("workers").addHandler(self.unexpected)
         self.jobs: list[int] = []
@@ -131,11 +132,19 @@ class AnyOrder(RuleBasedStateMachine):
         priority=st.integers(-1, 1),
         max_attempts=st.integers(1, 3),
         after=st.none() | ANY,
+        limit=st.sampled_from((None, None, 20.0)),
         pinned=st.none() | ANY,
         devices=st.booleans(),
     )
     def submit(
-        self, cards: int, priority: int, max_attempts: int, after: int | None, pinned: int | None, devices: bool
+        self,
+        cards: int,
+        priority: int,
+        max_attempts: int,
+        after: int | None,
+        limit: float | None,
+        pinned: int | None,
+        devices: bool,
     ) -> None:
         sizes = {host: len(found) for host, found in self.world.devices.items()}
         host = None if pinned is None else self._one(self.hosts, pinned)
@@ -150,6 +159,7 @@ class AnyOrder(RuleBasedStateMachine):
                 after=(needs,) if needs else (),
                 host=host,
                 devices=exactly,
+                time_limit=limit,
             )
         except errors.UsageError:  # what it comes after has failed
             return
@@ -164,6 +174,11 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(which=ANY, drained=st.booleans())
     def drain(self, which: int, drained: bool) -> None:
         self.world.drain(self.hosts[which % len(self.hosts)], drained)
+
+    @rule(which=ANY, device=ANY, on=st.booleans())
+    def cordon(self, which: int, device: int, on: bool) -> None:
+        host = self.hosts[which % len(self.hosts)]
+        self.world.cordon(host, device % len(self.world.devices[host]), USERS_REASON if on else None)
 
     # Messages.
 
@@ -201,7 +216,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(away=st.booleans())
     def registry(self, away: bool) -> None:
-        self.world.chaos_registry.away = away
+        self.world.own_registry.away = away
 
     @precondition(lambda self: self._living("worker"))
     @rule(which=ANY, restart=st.booleans())
@@ -262,6 +277,11 @@ class AnyOrder(RuleBasedStateMachine):
             rank.hangs = True
             if how != "hangs":
                 setattr(rank.process, how, True)
+
+    @rule(which=ANY, device=ANY, health=st.sampled_from(("ok", "warning", "alarm", "critical", "unknown")))
+    def device_is(self, which: int, device: int, health: str) -> None:
+        chips = self.world.devices[self.hosts[which % len(self.hosts)]]
+        chips[device % len(chips)] = health
 
     @precondition(lambda self: any(process.unkillable for process in self.world.kernel.living()))
     @rule()

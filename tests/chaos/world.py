@@ -10,20 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from erfnet_jobs import broker, errors
+from erfnet_jobs.ascend.devices import ASCEND_CHIP, HEALTHY, Device, HostDevices
 from erfnet_jobs.ascend.environment import from_environ
 from erfnet_jobs.broker import Broker, host_queue
 from erfnet_jobs.jobs import Request
-from erfnet_jobs.launch import children, gang, processes, scripted_rank, watch
+from erfnet_jobs.launch import gang, watch
 from erfnet_jobs.launch.gang import PLAN_NAME
 from erfnet_jobs.launch.scripted_rank import ScriptedRank, default_steps
 from erfnet_jobs.plan import read_plan
 from erfnet_jobs.registry import engine, hosts
+from erfnet_jobs.registry.cancel import request_cancel
+from erfnet_jobs.registry.devices import set_cordon
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.events import Actor
 from erfnet_jobs.registry.hosts import set_drained
-from erfnet_jobs.registry.jobs import request_cancel, submit_job
+from erfnet_jobs.registry.jobs import submit_job
+from erfnet_jobs.registry.tables import Device as Chip
 from erfnet_jobs.reports import Failed
 from erfnet_jobs.settings import Settings, load_settings
 from erfnet_jobs.states import JobKind
@@ -32,11 +37,12 @@ from tests.chaos.doubles import ChaosRegistry, DeathWatch, Processes, Queues, Ta
 from tests.chaos.kernel import Kernel, Process
 from tests.layout import empty_dataset
 from workers import __main__ as worker_main
-from workers import aftermath, course, observer, reaper, registration, rounds, start, supervisor
+from workers import aftermath, course, observer, own_devices, reaper, rounds, start, supervisor
 from workers.app import queues_of
 from workers.tasks import register_tasks
 
 ALICE = Actor("alice", "shell")
+USERS_REASON = "a user's"
 BEAT = 5.0
 LEASE_TIMEOUT = 30.0
 START_TIMEOUT = 60.0
@@ -77,7 +83,7 @@ class World:
     def __init__(self, folder: Path, database_url: str, host_devices: Mapping[str, int]) -> None:
         self.kernel = Kernel()
         self.queues = Queues()
-        self.devices = {host: set(range(count)) for host, count in host_devices.items()}
+        self.devices = {host: dict.fromkeys(range(count), HEALTHY) for host, count in host_devices.items()}
         self.ranks: dict[int, Rank] = {}
         self.registry = Registry(database_url)
         self.data = empty_dataset(folder / "data")
@@ -109,53 +115,55 @@ class World:
     # What stands in for the operating system.
 
     def _install(self) -> None:
+        self._install_processes()
+        self._install_time()
+        self._install_worker()
+
+    def _install_processes(self) -> None:
         kernel, put = self.kernel, self._patch.setattr
         own = Processes(kernel, self._supervise)
         own.on_start = self._rank_started  # type: ignore[method-assign]
-        clock = Time(kernel)
+        replaced = {
+            "kill_marked": own.kill_marked,
+            "processes_with_mark": own.left,
+            "has_mark": own.has_mark,
+            "processes_in_groups": own.in_groups,
+            "signal_group": own.signal_group,
+            "wait_until_gone": own.wait_until_gone,
+            "start_child": own.start_child,
+            "new_lifeline": lambda: (-1, -1),
+            "fresh_port": lambda _address: 4000,
+            "DeathWatch": lambda: DeathWatch(kernel),
+        }
+        for module in (aftermath, course, gang, own_devices, reaper, rounds, start, supervisor, watch):
+            for name in replaced.keys() & vars(module).keys():
+                put(module, name, replaced[name])
+        signals = namespace(signal, signal=own.on_signal, pidfd_send_signal=own.send)
+        own_os = namespace(os, getpid=own.getpid, pidfd_open=own.pidfd_open, close=lambda _fd: None)
+        put(reaper, "signal", signals)
+        put(reaper, "os", own_os)
+        put(course, "os", own_os)
+        put(supervisor, "signal", signals)
+        put(start, "subprocess", namespace(subprocess, Popen=own.start_supervisor))
+        put(ScriptedRank, "_step_print", lambda _rank, _text: None)
+
+    def _install_time(self) -> None:
+        put, clock = self._patch.setattr, Time(self.kernel)
         for module in list(sys.modules.values()):
             name = getattr(module, "__name__", "")
             if name.startswith(("workers", "erfnet_jobs.launch")) and getattr(module, "time", None) is time:
                 put(module, "time", clock)
         put(observer.Observer.__init__, "__defaults__", (clock.monotonic,))
-        put(scripted_rank, "time", time)
-        put(ScriptedRank, "_step_print", lambda _rank, _text: None)
-
-        signals = namespace(signal, signal=own.on_signal, pidfd_send_signal=own.send)
-        own_os = namespace(os, getpid=own.getpid, pidfd_open=own.pidfd_open, close=lambda _fd: None)
-        for module in (aftermath, course, reaper, start, supervisor, gang, watch, children, rounds):
-            replaced = {
-                "kill_marked": own.kill_marked,
-                "processes_with_mark": own.left,
-                "has_mark": own.has_mark,
-                "processes_in_groups": own.in_groups,
-                "signal_group": own.signal_group,
-                "wait_until_gone": own.wait_until_gone,
-                "start_child": own.start_child,
-                "new_lifeline": lambda: (-1, -1),
-                "fresh_port": lambda _address: 4000,
-                "DeathWatch": lambda: DeathWatch(kernel),
-            }
-            for name, value in replaced.items():
-                if hasattr(module, name) and not (module is children):
-                    put(module, name, value)
-        put(reaper, "signal", signals)
-        put(reaper, "os", own_os)
-        put(course, "os", own_os)
-        put(supervisor, "signal", signals)
+        # Nobody needs shorter steps than a beat here.
         put(supervisor, "STEP_SECONDS", BEAT)
         put(watch, "POLL_INTERVAL", BEAT)
         put(rounds, "ROUND_SECONDS", BEAT)
-        put(start, "subprocess", namespace(subprocess, Popen=own.start_supervisor))
-        put(registration, "local_devices", self._found_devices)
-        put(hosts, "_refuse_second_host", lambda _session, _name: None)
 
-        class OneRegistry(ChaosRegistry):
+    def _install_worker(self) -> None:
+        kernel, put, world = self.kernel, self._patch.setattr, self
+
+        class OwnRegistry(ChaosRegistry):
             pass
-
-        OneRegistry.kernel = kernel
-        self.chaos_registry = OneRegistry
-        world = self
 
         class SimulatedBroker(Broker):
             def send(self, task: str, args: tuple[Any, ...], queue: str) -> None:
@@ -163,26 +171,34 @@ class World:
 
         class Sender:
             def __init__(self, _settings: Settings) -> None:
-                self.dropped = 0
+                """Without a thread."""
 
             def wake_start(self, key: Any) -> None:
                 if not world.queues.away:
                     world.queues.send(broker.START_TASK, (key.job, key.attempt), host_queue(key.host))
 
-        put(engine, "Registry", OneRegistry)
-        put(worker_main, "Registry", OneRegistry)
+        OwnRegistry.kernel = kernel
+        self.own_registry = OwnRegistry
+        put(engine, "Registry", OwnRegistry)
+        put(worker_main, "Registry", OwnRegistry)
         put(worker_main, "News", lambda: WorkerNews(kernel))
         put(worker_main, "Consumer", self._consumer)
         put(worker_main, "_stop_on_signals", self._stop_on_signals)
+        put(worker_main, "_watch_of", lambda *_arguments: self)
+        put(own_devices, "host_devices", lambda _settings, _count: self._look())
+        put(hosts, "_refuse_second_host", lambda _session, _name: None)
         put(rounds, "Sender", Sender)
         put(broker, "Broker", SimulatedBroker)
-        assert processes.kill_marked is not own.kill_marked
 
-    def _found_devices(self, _count: int | None = None) -> Any:
-        from erfnet_jobs.ascend.devices import CPU_SLOT, Device
+    def _look(self) -> HostDevices:
+        chips = self.devices[self.kernel.me().host]
+        return HostDevices(
+            tuple(Device(number, ASCEND_CHIP, "chip", chips[number], "910B") for number in sorted(chips))
+        )
 
-        host = self.kernel.me().host
-        return tuple(Device(number, CPU_SLOT, "simulated") for number in sorted(self.devices[host]))
+    def looks(self) -> list[HostDevices]:
+        """In place of the watch that looks at the devices of the host again and again."""
+        return [self._look()]
 
     def _consumer(self, settings: Settings, news: Any) -> Any:
         tasks, me = Tasks(), self.kernel.me()
@@ -240,6 +256,10 @@ class World:
         with self.registry.write() as session:
             set_drained(session, host, drained, ALICE)
 
+    def cordon(self, host: str, device: int, reason: str | None) -> None:
+        with self.registry.write() as session:
+            set_cordon(session, host, [device], reason, ALICE)
+
     def _tell(self, say: Any) -> None:
         if not self.queues.away:
             say(broker.Broker("redis://nowhere"))
@@ -291,15 +311,21 @@ class World:
 
     def heal(self) -> None:
         """The end of all faults: everything is up, and nobody keeps anything from anybody."""
-        self.chaos_registry.away = self.queues.away = False
+        self.own_registry.away = self.queues.away = False
         self.queues.messages.clear()
         for process in self.kernel.living():
             process.paused = process.unkillable = process.deaf = False
             process.faults.clear()
         for rank in self.living_ranks():
             rank.hangs = False
-        for host in self.devices:
+        for host, chips in self.devices.items():
             self.drain(host, False)
+            for number in chips:
+                chips[number] = HEALTHY
+        with self.registry.read() as session:
+            users = session.execute(select(Chip.host_name, Chip.id).where(Chip.cordoned == USERS_REASON)).all()
+        for host, number in users:
+            self.cordon(host, number, None)
 
     def start_missing_workers(self) -> None:
         """What systemd does."""
