@@ -30,10 +30,15 @@ class Fault:
 
 @dataclass(frozen=True)
 class OwnHost:
-    """The host that checks: its address, and the physical ids of its devices."""
+    """The host that checks: its address, the physical ids of its devices, and their generation where it is known."""
 
     address: str
     physical_ids: frozenset[int]
+    generation: str | None = None
+
+    def is_named(self, server: Mapping[str, Any]) -> bool:
+        """Whether a server of a table is this host."""
+        return self.address in (server.get("server_id"), server.get("pod_ip"))
 
 
 def read_document(content: bytes) -> tuple[dict[str, Any] | None, list[Fault]]:
@@ -58,16 +63,18 @@ def read_document(content: bytes) -> tuple[dict[str, Any] | None, list[Fault]]:
 def table_faults(
     document: Mapping[str, Any], *, generation: str | None = None, own: OwnHost | None = None
 ) -> list[Fault]:
-    """All faults and warnings of a table, in the order of the file. `generation` of None: not known.
+    """All faults and warnings of a table, in the order of the file.
 
-    A table of another version has that one fault only.
+    `generation` of None: not known, unless the table names this host. A table of another version has that one fault.
     """
     if reason := _other_format(document):
         return [Fault("version", reason)]
     if generation is not None and (reason := without_table(generation)):
         return [Fault("version", reason)]
-    faults = [Fault(*fault) for fault in _head_faults(document)]
     servers = [entry for entry in _entries(document.get("server_list")) if isinstance(entry[1], dict)]
+    if own is not None and any(own.is_named(server) for _, server in servers):
+        generation = generation or own.generation
+    faults = [Fault(*fault) for fault in _head_faults(document)]
     faults += [Fault(place, text, warning) for place, text, warning in _server_list_faults(document)]
     faults += _rank_faults(servers)
     faults += _group_faults(servers, generation)
@@ -201,7 +208,7 @@ def _group_faults(servers: list[tuple[int, Any]], generation: str | None) -> Ite
 def _own_faults(servers: list[tuple[int, Any]], own: OwnHost | None) -> Iterator[Fault]:
     """Devices that this host, where it is in the table, does not have."""
     for number, server in servers:
-        if own is None or own.address not in (server.get("server_id"), server.get("pod_ip")):
+        if own is None or not own.is_named(server):
             continue
         for index, device in _entries(server.get("device")):
             found = whole_number(device.get("device_id")) if isinstance(device, dict) else None

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from erfnet_jobs.ascend.devices import ASCEND_CHIP, Device
 from erfnet_jobs.ascend.group_rule import group_fault, without_table
 from erfnet_jobs.ascend.rank_table import RankTable, Server, TableDevice
 from erfnet_jobs.ascend.rank_table_fields import address_fault
-from erfnet_jobs.errors import UsageError
+from erfnet_jobs.errors import NoHostFits, UsageError
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,28 @@ def in_order(address: str, pod_ip: str, devices: Sequence[KnownDevice], first_ra
     """A host whose ranks follow its devices by ascending logical id, as ASCEND_RT_VISIBLE_DEVICES numbers them."""
     ordered = tuple(sorted(devices, key=lambda device: device.id))
     return KnownHost(address, pod_ip, ordered, tuple(range(first_rank, first_rank + len(ordered))))
+
+
+def known_devices(devices: Sequence[Device], wanted: Sequence[int] | None = None) -> tuple[KnownDevice, ...]:
+    """The Ascend devices of this host, or those of them that are wanted by logical id, ascending.
+
+    Raises NoHostFits where it has none, or not those, and UsageError where one is wanted twice.
+    """
+    chips = {device.id: device for device in devices if device.kind == ASCEND_CHIP}
+    if not chips:
+        raise NoHostFits(
+            "this host has no Ascend devices, and jobs on CPU slots need no rank table: run this on an Ascend host; "
+            "'erfnet-jobs devices' tells what npu-smi finds here"
+        )
+    if wanted is not None and len(set(wanted)) < len(wanted):
+        raise UsageError(f"devices are {','.join(map(str, wanted))}: give each once")
+    if missing := sorted(set(wanted or ()) - set(chips)):
+        ids = ",".join(map(str, sorted(chips)))
+        raise NoHostFits(f"this host has no device {', '.join(map(str, missing))}: it has {ids}")
+    chosen = sorted(chips if wanted is None else wanted)
+    return tuple(
+        KnownDevice(one.id, one.physical_id, one.device_ip, one.generation) for one in (chips[id_] for id_ in chosen)
+    )
 
 
 def make_table(hosts: Sequence[KnownHost]) -> RankTable:

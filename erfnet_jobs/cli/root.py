@@ -25,6 +25,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
         "worker": ("worker", "worker", "Run this host's worker in the foreground."),
         "doctor": ("doctor", "doctor", "Check that everything jobs need is there."),
         "devices": ("devices", "devices", "List the devices of this host."),
+        "rank-table": ("rank_table", "rank_table", "Make, merge or check HCCL's rank tables."),
         "demo": ("demo", "demo", "Show the whole way, small: train, evaluate, export, infer."),
     },
     "Jobs": {
