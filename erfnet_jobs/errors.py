@@ -121,6 +121,13 @@ class RankMisplaced(ErfnetJobsError):
     exit_code = 18
 
 
+class PeersLost(ErfnetJobsError):
+    """A rank lost the others in the middle of a collective: one of them, or its host, was gone before."""
+
+    exit_code = 19
+    permanent = False
+
+
 class Interrupted(ErfnetJobsError):
     """Ended by SIGINT or SIGTERM."""
 

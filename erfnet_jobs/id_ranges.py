@@ -1,6 +1,7 @@
 """Device ids as short text, '0-3,6', and back. Stdlib only."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from erfnet_jobs.errors import UsageError
 
@@ -16,6 +17,7 @@ def to_ranges(ids: Iterable[int]) -> str:
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
+@lru_cache(maxsize=1024)
 def from_ranges(text: str) -> frozenset[int]:
     """The ids of such a text; raises UsageError for any other text."""
     ids: set[int] = set()

@@ -13,11 +13,21 @@ MAX_TIME_LIMIT = 1000 * 86_400.0
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one host gets of an attempt: logical device ids, ascending, and the rank of the first of them."""
+
+    host: str
+    devices: tuple[int, ...]
+    first_rank: int
+
+
+@dataclass(frozen=True)
 class Request:
     """A job to submit: its spec, and how it is placed and retried.
 
     `priority`: higher goes first. `devices`: exactly these of `host`. `after`: jobs that must succeed first.
-    `time_limit`: seconds for each attempt. `rank_table`: the text of a user's own rank table, whose devices it gets.
+    `time_limit`: seconds for each attempt. `rank_table`: the text of a user's own rank table, whose devices it gets;
+    `pinned` is what those are among the registered hosts, by rank.
     """
 
     spec: Spec
@@ -29,6 +39,7 @@ class Request:
     after: tuple[int, ...] = field(default=())
     time_limit: float | None = None
     rank_table: str | None = None
+    pinned: tuple[Part, ...] | None = None
 
     def __post_init__(self) -> None:
         require(whole(self.max_attempts, 1, 100), "max attempts", self.max_attempts, "give a number from 1 to 100")
@@ -46,12 +57,3 @@ class Request:
                 self.devices,
                 f"give {self.spec.cards} different device ids, as many as cards",
             )
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one host gets of an attempt: logical device ids, ascending, and the rank of the first of them."""
-
-    host: str
-    devices: tuple[int, ...]
-    first_rank: int

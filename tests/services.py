@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.broker import Broker, host_queue
 from erfnet_jobs.errors import MissingDependency
 from erfnet_jobs.jobs import Request
 from erfnet_jobs.launch.processes import living
@@ -78,6 +80,13 @@ class RedisServer:
         import redis
 
         return redis.Redis(unix_socket_path=str(self.socket))
+
+    def until_read(self, host: str) -> None:
+        """Put a message for a host, and wait until its worker has taken it."""
+        with closing(Broker(self.url)) as broker:
+            broker.wake_start(1, 1, host)
+        with closing(self.client()) as client:
+            eventually(lambda: not client.llen(host_queue(host)), f"the worker of {host} reads its queue")
 
     def kill(self) -> None:
         """SIGKILL, also when it is stopped."""
@@ -240,7 +249,8 @@ class Site:
 
     def ranks(self) -> list[int]:
         """The living ranks of this host."""
-        return [pid for pid in self.processes() if SCRIPTED.encode() in _read(pid, "cmdline")]
+        module = self.environ[RANK_MODULE].encode()
+        return [pid for pid in self.processes() if module in _read(pid, "cmdline").split(b"\0")]
 
     def processes(self) -> list[int]:
         """All living processes that were started with this home."""

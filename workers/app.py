@@ -18,6 +18,7 @@ from workers.tasks import register_tasks
 log = logging.getLogger(__name__)
 
 RESTART_SECONDS = 2.0
+HEALTH_SECONDS = 5
 
 
 def queues_of(host: str) -> list[str]:
@@ -41,6 +42,8 @@ def make_app(settings: Settings, news: News) -> Any:
         worker_hijack_root_logger=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
     )
+    # Kombu looks so often whether Redis still answers, and leaves a link that died without a word for a new one.
+    app.conf.broker_transport_options["health_check_interval"] = HEALTH_SECONDS
     register_tasks(app, settings.host_name, news)
     return app
 
@@ -68,6 +71,8 @@ class Consumer:
             time.sleep(RESTART_SECONDS)
 
     def _consume(self) -> None:
+        # Celery looks tasks up in the thread's own current app, and not in that of the worker that runs them.
+        self._app.set_current()
         worker = self._app.WorkController(
             pool="solo",
             concurrency=1,

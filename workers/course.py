@@ -21,7 +21,7 @@ from erfnet_jobs.registry.attempts import (
 from erfnet_jobs.registry.devices import cordon
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.parts import PartKey
-from erfnet_jobs.registry.tables import Host
+from erfnet_jobs.registry.tables import Attempt, Host
 from erfnet_jobs.settings import Settings
 from erfnet_jobs.states import JobKind, Outcome
 from workers.leftovers import checkpoints_gone, forget
@@ -81,6 +81,14 @@ class Course:
         self._silent = silent
         self.is_running = not silent
         return Synced(wants_cancel=pulse.cancel, more=batch.more)
+
+    def peek(self) -> Synced:
+        """Whether the attempt has ended elsewhere: a cheap question, for between two beats. Raises as `sync`."""
+        ended = select(Attempt.outcome).where(
+            Attempt.job_id == self._key.job, Attempt.number == self._key.attempt, Attempt.outcome.is_not(None)
+        )
+        with self._registry.read() as session:
+            return Synced(is_over=session.scalars(ended).first() is not None)
 
     def end(self, result: GangResult) -> bool:
         """Store the last reports and the outcome; devices stay held where processes could not be ended.

@@ -13,7 +13,7 @@ from erfnet_jobs.errors import AlreadyRunning, ErfnetJobsError
 from erfnet_jobs.launch.gang import PLAN_NAME
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import beat_host
-from erfnet_jobs.registry.parts import HeldPart, held_parts
+from erfnet_jobs.registry.parts import HeldPart, PartKey, held_parts
 from erfnet_jobs.settings import Settings
 from erfnet_jobs.states import PartState
 from workers import reaper
@@ -21,7 +21,7 @@ from workers.aftermath import supervisor_ended
 from workers.children import Supervisors
 from workers.news import News
 from workers.own_devices import OwnDevices
-from workers.placing import pass_once
+from workers.placing import Sweep, pass_once
 from workers.sender import Sender
 from workers.start import claim_part, start_part
 
@@ -42,6 +42,7 @@ class Rounds:
         self._supervisors = Supervisors()
         self._sender = Sender(settings)
         self._lookout = reaper.Lookout(registry, settings)
+        self._sweep = Sweep()
         self._next_beat = 0.0
         self._trouble: str | None = None
         self._unexpected: str | None = None
@@ -107,8 +108,12 @@ class Rounds:
             self._supervisors.forget(key)
             self._news.tell()
 
+    def _pass(self) -> list[PartKey]:
+        settings, silent = self._settings, self._lookout.silent
+        return pass_once(self._registry, settings.runs, silent, reserve_after=settings.reserve_after, sweep=self._sweep)
+
     def _place(self) -> None:
-        for key in pass_once(self._registry, self._settings.runs, self._lookout.silent):
+        for key in self._pass():
             log.info("job %d, attempt %d: assigned to %s", key.job, key.attempt, key.host)
             if key.host != self._settings.host_name:
                 self._sender.wake_start(key)

@@ -1,6 +1,7 @@
 """Starting a part on this host: its plan and its run folder, then its supervisor, which outlives this process."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -14,27 +15,32 @@ from sqlalchemy.orm import Session
 
 from erfnet_jobs import __version__
 from erfnet_jobs.allowed_paths import allowed_roots, check_plan
-from erfnet_jobs.ascend.devices import ASCEND_CHIP, threads_per_rank
+from erfnet_jobs.ascend.devices import threads_per_rank
 from erfnet_jobs.ascend.environment import ATTEMPT_MARK
 from erfnet_jobs.errors import ErfnetJobsError, RanksFailed, UsageError
 from erfnet_jobs.files import sync_folder, write_atomically
 from erfnet_jobs.launch.foreground import disk_errors
 from erfnet_jobs.launch.gang import PLAN_NAME, attempt_mark
 from erfnet_jobs.launch.program import module_command, with_this_package
-from erfnet_jobs.plan import ASCEND, CPU, CheckpointFile, Plan, RankPlace, write_plan
+from erfnet_jobs.plan import CheckpointFile, Plan, write_plan
 from erfnet_jobs.registry.attempts import End, claim, end_part
 from erfnet_jobs.registry.engine import Registry
+from erfnet_jobs.registry.events import record_event
 from erfnet_jobs.registry.jobs import get_job
-from erfnet_jobs.registry.parts import HeldPart, parts_of_attempt
-from erfnet_jobs.registry.tables import Attempt, Device, RegistryIdentity
+from erfnet_jobs.registry.parts import HeldPart
+from erfnet_jobs.registry.tables import Attempt, RegistryIdentity
 from erfnet_jobs.settings import Settings, environment_of
 from erfnet_jobs.specs import spec_from_json, spec_to_dict
 from erfnet_jobs.states import JobKind, Outcome
 from workers.inputs import check_paths, named_checkpoints, newest_on_disk
+from workers.ranks import ranks_of
 from workers.revision import revision
 
 JOB_NAME = "job.json"
+RANK_TABLE_NAME = "rank_table.json"
 SUPERVISOR = "workers.supervisor"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class Claimed:
     part: HeldPart
     plan: Plan
     job: Mapping[str, object]
+    rank_table: str | None = None
 
     @property
     def leads(self) -> bool:
@@ -63,11 +70,11 @@ def claim_part(registry: Registry, part: HeldPart, settings: Settings) -> Claime
         if not claim(session, key.job, key.attempt, key.host, None):
             return None
         try:
-            plan = _plan(session, part, settings, resume)
+            plan, table = _plan(session, part, settings, resume)
         except ErfnetJobsError as error:
             end_part(session, key.job, key.attempt, key.host, failure(error), settings.retry_delay)
             return None
-        return Claimed(part, plan, _job_document(session, plan))
+        return Claimed(part, plan, _job_document(session, plan), table)
 
 
 def failure(error: ErfnetJobsError) -> End:
@@ -75,7 +82,10 @@ def failure(error: ErfnetJobsError) -> End:
     return End(Outcome.FAILED, str(error), error=type(error).__name__, permanent=error.permanent)
 
 
-def _plan(session: Session, part: HeldPart, settings: Settings, resume: CheckpointFile | None) -> Plan:
+def _plan(
+    session: Session, part: HeldPart, settings: Settings, resume: CheckpointFile | None
+) -> tuple[Plan, str | None]:
+    """The attempt's plan, and the text of its rank table."""
     key = part.key
     job = get_job(session, key.job)
     spec = spec_from_json(job.spec)
@@ -86,17 +96,13 @@ def _plan(session: Session, part: HeldPart, settings: Settings, resume: Checkpoi
     inputs = named_checkpoints(session, spec) if resume is None and part.first_rank == 0 else ()
     if resume is not None:
         attempt.resumed_from = resume.id
-    ranks = [
-        RankPlace(rank, host, device, local)
-        for host, devices, first in parts_of_attempt(session, key.job, key.attempt)
-        for local, (rank, device) in enumerate(enumerate(devices, first))
-    ]
-    return Plan(
+    ranks = ranks_of(session, key)
+    plan = Plan(
         kind=spec.kind,
         spec=spec,
         run_dir=attempt.run_dir,
         data_dir=str(settings.data_dir),
-        ranks=tuple(sorted(ranks, key=lambda place: place.rank)),
+        ranks=ranks.places,
         job=key.job,
         attempt=key.attempt,
         inputs=inputs,
@@ -104,14 +110,13 @@ def _plan(session: Session, part: HeldPart, settings: Settings, resume: Checkpoi
         threads=threads_per_rank(len(part.devices)),
         allowed=allowed_roots(settings),
         time_limit=job.time_limit,
-        device_target=_device_target(session, part),
+        device_target=ranks.target,
+        rank_table=None if ranks.table is None else str(Path(attempt.run_dir, RANK_TABLE_NAME)),
     )
-
-
-def _device_target(session: Session, part: HeldPart) -> str:
-    """What MindSpore calls the devices of a part; a gang has one family."""
-    device = session.get_one(Device, (part.key.host, part.devices[0]))
-    return ASCEND if device.kind == ASCEND_CHIP else CPU
+    if ranks.note is not None and part.first_rank == 0:
+        log.info("job %d attempt %d starts with %s", key.job, key.attempt, ranks.note)
+        record_event(session, "rank table", ranks.note, job=key.job, attempt=key.attempt)
+    return plan, ranks.table
 
 
 def _job_document(session: Session, plan: Plan) -> dict[str, object]:
@@ -164,6 +169,8 @@ def _run_folder(claimed: Claimed) -> Path:
             folder.parent.mkdir(parents=True, exist_ok=True)
             _write_job(folder.parent / JOB_NAME, claimed.job)
             _make_folder(folder)
+            if claimed.rank_table is not None:
+                write_atomically(folder / RANK_TABLE_NAME, claimed.rank_table.encode())
             write_plan(claimed.plan, folder / PLAN_NAME)
         (folder / "logs").mkdir(exist_ok=True)
     return folder

@@ -9,6 +9,8 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -29,6 +31,8 @@ log = logging.getLogger("workers.supervisor")
 STEP_SECONDS = 0.2
 # Between two round trips at least, whatever the ranks report.
 PAUSE_SECONDS = 0.5
+# Between two looks whether the other hosts of a gang go on: a rank that died there ends those here.
+PEEK_SECONDS = 0.4
 # Between two looks at a registry that does not answer.
 RETRY_SECONDS = 1.0
 LOOPBACK = "127.0.0.1"
@@ -38,15 +42,15 @@ class Supervisor:
     """One part of an attempt, from its ranks' start to its end in the registry."""
 
     def __init__(self, plan: Plan, settings: Settings, scheduler: tuple[str, int] | None) -> None:
-        one_host = all(place.host == settings.host_name for place in plan.ranks)
-        address = LOOPBACK if one_host else settings.host_address
+        self._alone = all(place.host == settings.host_name for place in plan.ranks)
+        address = LOOPBACK if self._alone else settings.host_address
         self._plan = plan
         self._settings = settings
         self._gang = Gang(plan, settings.host_name, scheduler=scheduler, address=address)
         self._stopping = False
         self._asked = False
         self._trouble: str | None = None
-        self._synced_at = -float("inf")
+        self._synced_at = self._peeked_at = -float("inf")
         self._address_to_tell: tuple[str, int] | None = None
 
     def run(self) -> None:
@@ -75,7 +79,7 @@ class Supervisor:
             self._gang.start()
         except (OSError, ErfnetJobsError) as error:
             return _not_started(error, self._plan.run_dir)
-        log.info("ranks started: %s", self._gang.pids)
+        log.info("ranks started: %s, rank table: %s", self._gang.pids, self._plan.rank_table or "none")
         return None
 
     def _open_registry(self) -> "Course":
@@ -85,14 +89,17 @@ class Supervisor:
         return Course(self._plan, self._settings, Registry(self._settings.resolved_database_url))
 
     def _follow(self, course: "Course") -> GangResult:
-        watch = GangWatch(self._gang, self._settings.stuck_timeout)
+        settings = self._settings
+        watch = GangWatch(self._gang, settings.stuck_timeout, compile_timeout=settings.compile_timeout)
         while watch.result is None:
             # Its lines are not kept: the records read the files themselves, from where the registry says.
             watch.step(STEP_SECONDS)
             if self._stopping:
                 watch.cancel(Outcome.LOST, "its supervisor was told to stop")
             elif self._is_due(course):
-                self._obey(watch, self._sync(course))
+                self._obey(watch, self._round_trip(partial(self._sync, course)))
+            elif self._may_peek():
+                self._obey(watch, self._round_trip(course.peek))
         return watch.result
 
     def _is_due(self, course: "Course") -> bool:
@@ -107,13 +114,24 @@ class Supervisor:
         self._synced_at = now
         return True
 
-    def _sync(self, course: "Course") -> "Synced | None":
-        """A round trip to the registry; None while it does not answer: the ranks go on."""
+    def _may_peek(self) -> bool:
+        """Between two beats, where other hosts have ranks too."""
+        now = time.monotonic()
+        if self._alone or now - max(self._synced_at, self._peeked_at) < PEEK_SECONDS:
+            return False
+        self._peeked_at = now
+        return True
+
+    def _sync(self, course: "Course") -> "Synced":
+        if self._address_to_tell is not None:
+            course.publish(self._address_to_tell)
+            self._address_to_tell = None
+        return course.sync()
+
+    def _round_trip(self, ask: "Callable[[], Synced]") -> "Synced | None":
+        """Ask the registry; None while it does not answer: the ranks go on."""
         try:
-            if self._address_to_tell is not None:
-                course.publish(self._address_to_tell)
-                self._address_to_tell = None
-            synced = course.sync()
+            synced = ask()
         except ErfnetJobsError as error:
             # Also while its disk is full, or somebody upgrades or restores it: ranks that run are worth waiting for it.
             self._note(str(error))

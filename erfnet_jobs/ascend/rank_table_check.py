@@ -50,7 +50,7 @@ def read_document(content: bytes) -> tuple[dict[str, Any] | None, list[Fault]]:
         return dict(pairs)
 
     try:
-        document = json.loads(content, object_pairs_hook=unique)
+        document = json.loads(content.decode(), object_pairs_hook=unique)
     except RecursionError:
         return None, [Fault("file", "is nested far too deep to be a rank table")]
     except ValueError as error:  # also what is not UTF-8

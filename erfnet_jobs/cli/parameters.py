@@ -10,8 +10,9 @@ if TYPE_CHECKING:  # ParamType is generic to mypy, but at run time only in newer
     Pair = click.ParamType[tuple[int, int]]
     Names = click.ParamType[tuple[str, ...]]
     Seconds = click.ParamType[float]
+    HostDevices = click.ParamType[tuple[str, tuple[int, ...]]]
 else:
-    Numbers = Pair = Names = Seconds = click.ParamType
+    Numbers = Pair = Names = Seconds = HostDevices = click.ParamType
 
 
 class SizeType(Pair):
@@ -46,6 +47,24 @@ class RangeType(Numbers):
                 self.fail(f"{value!r} cannot be read at {part!r}: give {self.example}", param, ctx)
             numbers.extend(range(int(found[1]), int(found[2] or found[1]) + 1))
         return tuple(numbers)
+
+
+class HostDevicesType(HostDevices):
+    """HOST:ID,... such as node1:0,1 or node1:0-3, as (host, ids)."""
+
+    name = "HOST:ID"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int, ...]]:
+        """The host and the ids of its devices, each once; whether there are such is the registry's to say."""
+        if isinstance(value, tuple):
+            return value
+        host, _, ids = str(value).rpartition(":")
+        if not host:
+            self.fail(f"{value!r} names no device: give HOST:ID, such as node1:3 or node1:0,1", param, ctx)
+        numbers = RangeType(self.name, "HOST:ID, such as node1:3 or node1:0,1").convert(ids, param, ctx)
+        return host, tuple(sorted(set(numbers)))
 
 
 class EpochsType(Numbers):

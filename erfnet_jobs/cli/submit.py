@@ -63,13 +63,30 @@ def submit() -> None:
 
 @submit.command()
 @train_options
+@click.option("--rank-table", default=None, metavar="FILE", help="A rank table of your own: exactly its devices.")
 @click.option("--then", default="", metavar="KINDS", help="Jobs that use the best weights then: export,infer.")
 @click.option("--no-eval", is_flag=True, help="No evaluation after the training.")
 @request_options
 @click.pass_context
 def train(ctx: click.Context, /, then: str, no_eval: bool, **values: Any) -> None:
     """Train ERFNet on a dataset, evaluate every checkpoint, and do what --then says."""
-    _submit(ctx, train_spec(values), values, then=_kinds(then), evaluate=not no_eval)
+    table = _rank_table(values)
+    _submit(ctx, train_spec(values), values, then=_kinds(then), evaluate=not no_eval, rank_table=table)
+
+
+def _rank_table(values: dict[str, Any]) -> str | None:
+    """The text of --rank-table; it also says how many cards the job has, unless that is said."""
+    if values["rank_table"] is None:
+        return None
+    from erfnet_jobs.ascend.rank_table_files import content_of, sound_table
+    from erfnet_jobs.files import absolute_path
+
+    path = absolute_path(values["rank_table"])
+    content = content_of(path)
+    table = sound_table(content, str(path))
+    if values["cards"] is None and values["devices"] is None:
+        values["cards"] = table.world_size
+    return content.decode()
 
 
 @submit.command("eval")
@@ -124,6 +141,7 @@ def _submit(
     *,
     then: "list[JobKind] | None" = None,
     evaluate: bool = True,
+    rank_table: str | None = None,
 ) -> None:
     from erfnet_jobs.jobs import Request
 
@@ -134,6 +152,7 @@ def _submit(
         priority=values["priority"],
         host=values["host"],
         devices=values.get("devices"),
+        rank_table=rank_table,
         max_attempts=values["max_attempts"],
         time_limit=values["time_limit"],
         after=values["after"],
@@ -202,6 +221,8 @@ def plan_lines(plan: Document) -> list[str]:
 def _where(job: Document) -> str:
     after = f", after job {', '.join(map(str, job['after']))}" if job["after"] else ""
     devices = f", devices {','.join(map(str, job['devices']))}" if job["devices"] else ""
+    for host, ids in job["pinned"] or ():
+        devices += f", devices {','.join(map(str, ids))} of {host}"
     limit = f", at most {duration(job['time_limit'])} an attempt" if job["time_limit"] else ""
     return after + devices + limit + (f", on {job['host']} only" if job["host"] else "")
 

@@ -7,13 +7,10 @@ import getpass
 import logging
 import os
 import socket
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Self
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.allowed_paths import allowed_roots, check_allowed, paths_of_spec
@@ -22,28 +19,21 @@ from erfnet_jobs.client import submission
 from erfnet_jobs.client.data_folders import data_fault
 from erfnet_jobs.client.documents import (
     Document,
-    best_documents,
-    checkpoint_document,
-    details_document,
-    evaluation_document,
-    event_document,
     host_document,
     job_document,
-    tail_document,
-    value_document,
 )
+from erfnet_jobs.client.host_care import cordon_devices, uncordon_devices
+from erfnet_jobs.client.pinning import check_rank_table, with_pinned
+from erfnet_jobs.client.questions import Questions
 from erfnet_jobs.client.rows import HostsSeen, insert_jobs, plan_document, with_needs
-from erfnet_jobs.errors import BadCheckpoint, BadData, BrokerUnreachable, NotFound, RegistryNotMigrated
+from erfnet_jobs.errors import BadCheckpoint, BadData, BrokerUnreachable, RegistryNotMigrated, UsageError
 from erfnet_jobs.jobs import Request
-from erfnet_jobs.registry import checkpoints, evaluations, hosts, jobs, logs, metrics, status
+from erfnet_jobs.registry import hosts, jobs
 from erfnet_jobs.registry.cancel import request_cancel
-from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.events import Actor
-from erfnet_jobs.registry.tables import Evaluation
 from erfnet_jobs.settings import Settings, load_settings
-from erfnet_jobs.states import PLACED, TERMINAL, JobKind, JobState
+from erfnet_jobs.states import PLACED, JobKind, JobState
 
-WAIT_INTERVAL = 0.5
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -56,24 +46,19 @@ def this_user() -> Actor:
     return Actor(user, socket.gethostname())
 
 
-class Client:
+class Client(Questions):
     """Talks to the registry and the queues of `settings`; connects when first needed. Not for several threads.
 
     `warn` is told what the user should know although the call succeeded.
     """
 
     def __init__(self, settings: Settings | None = None, warn: Callable[[str], None] = _LOGGER.warning) -> None:
-        self.settings = settings or load_settings()
+        super().__init__(settings or load_settings())
         self.warn = warn
         self.actor = this_user()
         self._broker: Broker | None = None
         self._hosts = HostsSeen()
         self._hosts_missed = False
-
-    @cached_property
-    def registry(self) -> Registry:
-        """The registry of the settings."""
-        return Registry(self.settings.resolved_database_url)
 
     @property
     def broker(self) -> Broker:
@@ -107,7 +92,7 @@ class Client:
         request = self._checked(request, then, evaluate)
         _ = self.broker
         with self.registry.write() as session:
-            request = with_needs(session, request)
+            request = with_pinned(session, with_needs(session, request))
             self._check_hosts(session, request)
             rows = insert_jobs(session, request, self.actor, then=then, evaluate=evaluate)
             documents = [job_document(row) for row in rows]
@@ -119,7 +104,7 @@ class Client:
         request = self._checked(request, then, evaluate)
         try:
             with self.registry.read() as session:
-                request = with_needs(session, request)
+                request = with_pinned(session, with_needs(session, request))
                 self._check_hosts(session, request)
                 fitting = self._hosts.fitting(session, request)
         except RegistryNotMigrated:
@@ -151,6 +136,7 @@ class Client:
         for fault in faults:
             self._refuse(fault)
         submission.check_followers(request, evaluate, then)
+        check_rank_table(request)
         if not faults and (unfit := data_fault(request.spec, evaluate, then)):
             self._refuse(unfit)
         return request
@@ -184,121 +170,30 @@ class Client:
         if broker is not None:
             broker.close()
 
-    def job(self, job_id: int) -> Document:
-        """One job; raises NotFound."""
+    def drain(self, host: str) -> Document:
+        """Keep new jobs from a host; what runs there goes on. The host; raises NotFound."""
+        return self._change_host(host, lambda session: hosts.set_drained(session, host, True, self.actor))
+
+    def resume(self, host: str) -> Document:
+        """Let a drained host have jobs again. The host; raises NotFound."""
+        return self._change_host(host, lambda session: hosts.set_drained(session, host, False, self.actor))
+
+    def cordon(self, host: str, devices: Sequence[int], reason: str) -> Document:
+        """Keep new jobs from devices of a host; what runs there goes on. The host; raises NotFound or UsageError."""
+        reason = reason.strip()
+        if not reason:
+            raise UsageError("a cordon needs a reason, so that others know when to lift it: give --reason TEXT")
+        return self._change_host(host, lambda session: cordon_devices(session, host, devices, reason, self.actor))
+
+    def uncordon(self, host: str, devices: Sequence[int]) -> Document:
+        """Lift any cordon of devices of a host; warns of processes that are left on them. Raises NotFound."""
+        return self._change_host(host, lambda session: uncordon_devices(session, host, devices, self.actor, self.warn))
+
+    def _change_host(self, host: str, change: Callable[[Session], None]) -> Document:
+        with self.registry.write() as session:
+            change(session)
         with self.registry.read() as session:
-            return job_document(jobs.get_job(session, job_id))
-
-    def details(self, job_id: int) -> Document:
-        """One job with its attempts, events, checkpoints, evaluations, artifacts and logs; raises NotFound."""
-        with self.registry.read() as session:
-            return details_document(status.job_details(session, job_id))
-
-    def jobs(self, limit: int = 20, states: Iterable[JobState] | None = None) -> list[Document]:
-        """Jobs that go on first, then the newest that have ended."""
-        with self.registry.read() as session:
-            return [job_document(job) for job in status.list_jobs(session, limit, states)]
-
-    def counts(self) -> dict[str, int]:
-        """How many jobs are in each state that is not an end."""
-        with self.registry.read() as session:
-            return {str(state): count for state, count in status.count_by_state(session).items()}
-
-    def wait(
-        self,
-        job_id: int,
-        timeout: float | None = None,
-        told: Callable[[Document], None] | None = None,
-        interval: float = WAIT_INTERVAL,
-    ) -> Document:
-        """The job once it has ended, or as it is after `timeout` seconds; `told` sees it at each look.
-
-        Asks the registry only, so it works without Redis. Raises NotFound.
-        """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            job = self.job(job_id)
-            if told:
-                told(job)
-            if job["state"] in TERMINAL or (deadline is not None and time.monotonic() >= deadline):
-                return job
-            time.sleep(interval)
-
-    def best(
-        self,
-        metric: str = "mean_iou",
-        *,
-        split: str | None = None,
-        size: tuple[int, int] | None = None,
-        dataset_hash: str | None = None,
-        protocol: str | None = None,
-        job: int | None = None,
-        top: int = 1,
-    ) -> list[Document]:
-        """The best checkpoints by a metric, best first, all measured alike; raises UsageError or NotFound."""
-        with self.registry.read() as session:
-            found = evaluations.best(
-                session,
-                metric,
-                split=split,
-                size=size,
-                dataset_hash=dataset_hash,
-                protocol=protocol,
-                job=job,
-                top=top,
-            )
-            return best_documents(found)
-
-    def checkpoints(self, job: int | None = None, limit: int = 50, removed: bool = False) -> list[Document]:
-        """The newest checkpoints, of one job or of all; with `removed` also those that have left the disk."""
-        with self.registry.read() as session:
-            found = checkpoints.list_checkpoints(session, job, with_removed=removed, limit=limit)
-            return [checkpoint_document(checkpoint) for checkpoint in found]
-
-    def checkpoint(self, reference: str) -> Document:
-        """One checkpoint with its evaluations, named by id, path, JOB:best or JOB:last; raises NotFound."""
-        with self.registry.read() as session:
-            number = reference if reference.isdecimal() else checkpoints.resolve_checkpoints(session, reference)[0].id
-            if number is None:
-                raise NotFound(
-                    f"{reference} is no checkpoint of this registry: 'erfnet-jobs checkpoints list' lists them"
-                )
-            row = checkpoints.get_checkpoint(session, int(number))
-            measured = session.scalars(
-                select(Evaluation).where(Evaluation.checkpoint_id == row.id).order_by(Evaluation.id)
-            )
-            return {**checkpoint_document(row), "evaluations": [evaluation_document(each) for each in measured]}
-
-    def hosts(self) -> list[Document]:
-        """All registered hosts with their devices and the jobs on them."""
-        with self.registry.read() as session:
-            return [host_document(host) for host in hosts.list_hosts(session)]
-
-    def metrics(self, job_id: int, name: str, limit: int | None = None) -> list[Document]:
-        """The values of one metric by stage and step; raises NotFound."""
-        with self.registry.read() as session:
-            return [value_document(value) for value in metrics.metric_series(session, job_id, name, limit)]
-
-    def newest_metrics(self, job_id: int) -> list[Document]:
-        """The newest value of each of a job's metrics; raises NotFound."""
-        with self.registry.read() as session:
-            return [value_document(value) for value in metrics.newest_values(session, job_id)]
-
-    def events(self, job: int | None = None, host: str | None = None, limit: int = 50) -> list[Document]:
-        """What happened, oldest first: to one job, to one host, or at all."""
-        with self.registry.read() as session:
-            if job is not None:
-                found = logs.job_events(session, job, limit)
-            elif host is not None:
-                found = logs.host_events(session, host, limit)
-            else:
-                found = logs.newest_events(session, limit)
-            return [event_document(event) for event in reversed(found)]
-
-    def log_tails(self, job_id: int, attempt: int | None = None, rank: int | None = None) -> list[Document]:
-        """The ends of a job's logs, by rank, and where the files are; raises NotFound."""
-        with self.registry.read() as session:
-            return [tail_document(tail) for tail in logs.log_tails(session, job_id, attempt, rank)]
+            return host_document(hosts.get_host(session, host))
 
 
 def _wake_place(broker: Broker, queued: Iterable[Document]) -> None:

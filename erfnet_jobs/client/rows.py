@@ -11,11 +11,11 @@ from erfnet_jobs.client import submission
 from erfnet_jobs.client.documents import Document, training_document
 from erfnet_jobs.errors import NoHostFits
 from erfnet_jobs.jobs import Request
-from erfnet_jobs.placement import Demand, HostState, can_ever_run
+from erfnet_jobs.placement import Demand, HostState, can_ever_run, families_of_kind
 from erfnet_jobs.registry.checkpoints import resolve_checkpoints
 from erfnet_jobs.registry.events import Actor
-from erfnet_jobs.registry.hosts import HostSummary, list_hosts
 from erfnet_jobs.registry.jobs import get_job, new_group, submit_job
+from erfnet_jobs.registry.summaries import host_rows
 from erfnet_jobs.registry.tables import Job, JobDependency
 from erfnet_jobs.specs import spec_to_dict
 from erfnet_jobs.states import TERMINAL, JobKind, JobState
@@ -68,13 +68,17 @@ def insert_jobs(
     return rows
 
 
-def _state(host: HostSummary) -> HostState:
-    is_open = host.stopped_at is None and not host.drained
-    return HostState(host.name, host.storage_id, host.usable, host.free, is_open)
-
-
 def _demand(request: Request) -> Demand:
-    return Demand(0, request.spec.cards, request.priority, request.host, request.devices)
+    families = families_of_kind(request.spec.kind)
+    return Demand(
+        0,
+        request.spec.cards,
+        request.priority,
+        request.host,
+        request.devices,
+        pinned=request.pinned,
+        families=families,
+    )
 
 
 class HostsSeen:
@@ -86,7 +90,8 @@ class HostsSeen:
 
     def _current(self, session: Session) -> list[HostState]:
         if time.monotonic() >= self._until:
-            self._hosts = [_state(host) for host in list_hosts(session)]
+            rows = host_rows(session)
+            self._hosts = [HostState.of_summary(row.name, row.storage, row.closed, **vars(row.summary)) for row in rows]
             self._until = time.monotonic() + HOSTS_SECONDS
         return self._hosts
 
@@ -118,6 +123,7 @@ def plan_document(request: Request) -> Document:
         "after": list(request.after),
         "host": request.host,
         "devices": None if request.devices is None else list(request.devices),
+        "pinned": None if request.pinned is None else [[part.host, list(part.devices)] for part in request.pinned],
         "max_attempts": request.max_attempts,
         "time_limit": request.time_limit,
         "training": training_document(spec),

@@ -72,7 +72,7 @@ def follow_ups(request: Request, job: int | str, evaluate: bool, then: Sequence[
 
 def _like(request: Request, spec: Spec) -> Request:
     # Devices and a time limit are meant for the training: what follows is another kind of work.
-    return replace(request, spec=spec, devices=None, after=(), time_limit=None)
+    return replace(request, spec=spec, devices=None, rank_table=None, pinned=None, after=(), time_limit=None)
 
 
 def input_paths(spec: Spec) -> list[tuple[str, Path, bool]]:

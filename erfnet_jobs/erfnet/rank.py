@@ -19,6 +19,7 @@ from erfnet_jobs import __version__
 from erfnet_jobs.allowed_paths import check_plan
 from erfnet_jobs.ascend.environment import RankEnvironment, from_environ
 from erfnet_jobs.ascend.lifeline import hold_lifeline
+from erfnet_jobs.erfnet.mindspore_errors import lost_peers
 from erfnet_jobs.errors import DiskFull, ErfnetJobsError, Interrupted, UsageError
 from erfnet_jobs.plan import Plan, read_plan
 from erfnet_jobs.reports import Done, Failed, Hello, ReportWriter
@@ -128,9 +129,11 @@ def _fail(error: Exception, plan: Plan, writer: ReportWriter) -> int:
 
 
 def _as_known(error: BaseException | None, plan: Plan) -> ErfnetJobsError | None:
-    """The error itself if it is one of ours, or DiskFull where that is behind it."""
+    """The error itself if it is one of ours, DiskFull where that is behind it, PeersLost for a collective's."""
     if isinstance(error, ErfnetJobsError):
         return error
+    if isinstance(error, RuntimeError) and (lost := lost_peers(error)):
+        return lost
     while error is not None:
         if isinstance(error, OSError) and error.errno in NO_SPACE:
             where = error.filename or plan.run_dir

@@ -176,7 +176,9 @@ def run_here(
                 run_dir.mkdir(parents=True, exist_ok=True)
                 write_plan(plan, run_dir / PLAN_NAME)
                 gang.start()
-            return _course(GangWatch(gang, settings.stuck_timeout), came, on_line)
+            return _course(
+                GangWatch(gang, settings.stuck_timeout, compile_timeout=settings.compile_timeout), came, on_line
+            )
         finally:
             gang.kill(grace=0)
 

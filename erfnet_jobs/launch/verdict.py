@@ -4,7 +4,7 @@ import signal as signals
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from erfnet_jobs.errors import DiskFull, RankMisplaced, RanksFailed, from_exit_code
+from erfnet_jobs.errors import DiskFull, PeersLost, RankMisplaced, RanksFailed, from_exit_code
 from erfnet_jobs.launch.children import Death
 from erfnet_jobs.reports import Failed
 from erfnet_jobs.states import Outcome
@@ -40,17 +40,31 @@ class Said:
     report: Failed
 
 
+def is_victim(death: Death | None, said: Said | None) -> bool:
+    """Whether a rank most likely failed because another one was gone before.
+
+    It said so (a collective's error), or it ended by SIGTERM: that is how MindSpore 2.10 ends a rank whose cluster has
+    lost another one for MS_NODE_TIMEOUT (measured on the CPU). We send none before there is a verdict.
+    """
+    if said is not None:
+        return said.report.error == PeersLost.__name__
+    return death is not None and death.signal == signals.SIGTERM
+
+
 def first_to_fail(deaths: Iterable[Death], said: Mapping[int, Said], done: frozenset[int]) -> int | None:
     """The rank that failed first, or None if none has.
 
     A rank fails when it writes `Failed`, else when it dies otherwise than with 0 after `Done`. Where a rank says why
     before it dies, the others often die sooner: what counts is when it said so. Of equal times the first death counts.
+    Victims of another rank come after all others, whenever they failed.
     """
+    dead = {death.rank: death for death in deaths}
     failures = {rank: entry.at for rank, entry in said.items()}
-    for death in deaths:
+    for death in dead.values():
         if death.rank is not None and not (death.is_clean and death.rank in done):
             failures.setdefault(death.rank, death.at)
-    return min(failures, key=failures.__getitem__) if failures else None
+    order = {rank: (is_victim(dead.get(rank), said.get(rank)), at) for rank, at in failures.items()}
+    return min(order, key=order.__getitem__) if order else None
 
 
 def describe_end(exit_code: int | None, signal: int | None) -> str:
@@ -90,6 +104,17 @@ def failure_of(rank: int, death: Death | None, said: Said | None, done: bool, ru
         why = "its log has what it printed last"
     message = f"rank {rank} ended {how} {when}: {why}"
     return GangResult(Outcome.FAILED, rank, exit_code, signal, error.__name__, message, error.permanent)
+
+
+def peers_lost(rank: int, death: Death | None, said: Said | None, run_dir: str) -> GangResult:
+    """The result of a part where all that failed are victims: what was there first happened elsewhere, or unseen."""
+    if said is not None:
+        how = f"rank {rank} lost the others ({said.report.message})"
+    else:
+        how = f"rank {rank} ended by SIGTERM, as MindSpore ends ranks that have not heard of another one for long"
+    message = f"{how}: which rank or host went first was not seen; the logs of all ranks are in {run_dir}/logs"
+    exit_code, signal = (death.exit_code, death.signal) if death else (None, None)
+    return GangResult(Outcome.LOST, None, exit_code, signal, PeersLost.__name__, message)
 
 
 def scheduler_failure(death: Death) -> GangResult:

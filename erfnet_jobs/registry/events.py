@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import ColumnElement, Table, func, insert, literal, select
 from sqlalchemy.orm import Session
 
-from erfnet_jobs.registry.tables import Event
+from erfnet_jobs.registry.tables import Event, UtcTime
 
 _INSERT = insert(cast("Table", Event.__table__))
 
@@ -26,6 +26,11 @@ def now(session: Session) -> datetime:
         return datetime.now(UTC)
     at: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
     return at
+
+
+def clock(session: Session) -> ColumnElement[datetime]:
+    """`now`, for use within another question."""
+    return literal(now(session), UtcTime()) if session.get_bind().dialect.name == "sqlite" else func.clock_timestamp()
 
 
 def record_event(

@@ -66,6 +66,8 @@ def submit_job(
         time_limit=request.time_limit,
         host_name=request.host,
         devices=json.dumps(request.devices) if request.devices is not None else None,
+        rank_table=request.rank_table,
+        pinned=None if request.pinned is None else json.dumps([[part.host, part.devices] for part in request.pinned]),
         storage_id=storage_id,
         spec=spec_to_json(request.spec),
         user_name=actor.user,
@@ -159,7 +161,11 @@ def _release_dependents(session: Session, job_id: int) -> None:
         needed = select(Job.id).join(JobDependency, JobDependency.needs_job_id == Job.id)
         unfinished = needed.where(JobDependency.job_id == dependent, Job.state != JobState.SUCCEEDED).limit(1)
         if session.scalar(unfinished) is None:
-            move_job(session, dependent, 0, [JobState.WAITING], JobState.QUEUED, reason="in the queue")
+            # From now on it could be placed, and has waited for nothing but devices.
+            since = now(session)
+            move_job(
+                session, dependent, 0, [JobState.WAITING], JobState.QUEUED, reason="in the queue", not_before=since
+            )
 
 
 def _skip_dependents(session: Session, job_id: int, state: JobState, ended: datetime) -> None:

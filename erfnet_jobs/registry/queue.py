@@ -1,25 +1,40 @@
-"""The queue as a placement pass reads it: queued jobs whose time has come, and why each of them waits."""
+"""The queue as a placement pass reads it: windows of the jobs whose time has come, in the order of the index."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, or_, select, text, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, bindparam, or_, select, text, update
+from sqlalchemy.orm import Session
 
-from erfnet_jobs.registry.events import now
-from erfnet_jobs.registry.tables import Checkpoint, Job, JobDependency
+from erfnet_jobs.jobs import Part
+from erfnet_jobs.registry.events import clock
+from erfnet_jobs.registry.tables import Job
 from erfnet_jobs.states import JobState
 
 # Any number that nothing else in the same database uses.
 PASS_LOCK = 0x45524E46
-_REFERENCE = re.compile(r'"(\d+)(:(?:best|last|all))?"')
+
+
+@dataclass(frozen=True)
+class QueueKey:
+    """A place in the queue: by priority, then by age."""
+
+    priority: int
+    job: int
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Ascending in the order in which jobs are served."""
+        return -self.priority, self.job
 
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """A job that may be placed now. `host` and `devices` are what its user demanded."""
+    """A job that may be placed now. `host`, `devices` and `pinned` are what its user demanded.
+
+    `waited` is for how many seconds it could have been placed, by the registry's clock.
+    """
 
     id: int
     kind: str
@@ -27,9 +42,16 @@ class QueuedJob:
     priority: int
     attempt: int
     host: str | None
-    devices: tuple[int, ...] | None
     storage_id: str | None
     reason: str | None
+    devices: tuple[int, ...] | None
+    pinned: tuple[Part, ...] | None
+    waited: float
+
+    @property
+    def key(self) -> QueueKey:
+        """Where it stands in the queue."""
+        return QueueKey(self.priority, self.id)
 
 
 def lock_pass(session: Session) -> bool:
@@ -49,65 +71,47 @@ def lock_jobs(session: Session, jobs: Iterable[int]) -> None:
         session.execute(locked, {"jobs": sorted(jobs)})
 
 
-def queued_jobs(session: Session) -> list[QueuedJob]:
-    """All that may be placed now, by priority, then by age; not those whose next attempt is still to wait."""
-    columns = (
-        Job.id,
-        Job.kind,
-        Job.cards,
-        Job.priority,
-        Job.attempt,
-        Job.host_name,
-        Job.devices,
-        Job.storage_id,
-        Job.reason,
-    )
-    rows = select(*columns).where(Job.state == JobState.QUEUED)
-    rows = rows.where(or_(Job.not_before.is_(None), Job.not_before <= now(session)))
-    found = []
-    for row in session.execute(rows.order_by(Job.priority.desc(), Job.id)):
-        id_, kind, cards, priority, attempt, host, wanted, storage, reason = row
-        devices = None if wanted is None else tuple(json.loads(wanted))
-        found.append(QueuedJob(id_, kind, cards, priority, attempt, host, devices, storage, reason))
-    return found
+def queue_window(session: Session, after: QueueKey | None, limit: int) -> list[QueuedJob]:
+    """At most `limit` jobs that may be placed now, behind `after`; not those whose next attempt is still to wait."""
+    if after is None:
+        return _jobs(session, [], limit)
+    # One condition for both would have the databases read the index from its beginning.
+    alike = _jobs(session, [Job.priority == after.priority, Job.id > after.job], limit)
+    rest = limit - len(alike)
+    return alike + (_jobs(session, [Job.priority < after.priority], rest) if rest else [])
 
 
-def needed_storages(session: Session, jobs: Iterable[QueuedJob]) -> dict[int, frozenset[str]]:
-    """On which storages the files lie that each job needs: its own, of jobs it came after, of checkpoints it names.
-
-    Several tell that no host sees all of them.
-    """
-    needs: dict[int, set[str]] = {job.id: {job.storage_id} if job.storage_id else set() for job in jobs}
-    needed = aliased(Job)
-    before = (
-        select(JobDependency.job_id, needed.storage_id)
-        .join(Job, Job.id == JobDependency.job_id)
-        .join(needed, needed.id == JobDependency.needs_job_id)
-        .where(Job.state == JobState.QUEUED, needed.storage_id.is_not(None))
-    )
-    for job, storage in session.execute(before):
-        if job in needs:
-            needs[job].add(storage)
-    for job, spec in session.execute(select(Job.id, Job.spec).where(Job.state == JobState.QUEUED)):
-        if job in needs:
-            needs[job] |= _named_storages(session, json.loads(spec))
-    return {job: frozenset(storages) for job, storages in needs.items() if storages}
-
-
-def _named_storages(session: Session, spec: Mapping[str, object]) -> set[str]:
-    named = json.dumps([spec.get("checkpoint"), spec.get("checkpoints")])
-    found = set()
-    for number, of_job in _REFERENCE.findall(named):
-        job = int(number) if of_job else _maker(session, int(number))
-        row = session.get(Job, job) if job is not None else None
-        if row is not None and row.storage_id:
-            found.add(row.storage_id)
-    return found
+def _jobs(session: Session, conditions: Iterable[ColumnElement[bool]], limit: int) -> list[QueuedJob]:
+    now = clock(session)
+    columns = (Job.id, Job.kind, Job.cards, Job.priority, Job.attempt, Job.host_name, Job.storage_id, Job.reason)
+    more = (Job.devices, Job.pinned, Job.created_at, Job.not_before, now.label("at"))
+    rows = select(*columns, *more).where(Job.state == JobState.QUEUED, *conditions)
+    rows = rows.where(or_(Job.not_before.is_(None), Job.not_before <= now))
+    return [
+        QueuedJob(
+            id=row.id,
+            kind=row.kind,
+            cards=row.cards,
+            priority=row.priority,
+            attempt=row.attempt,
+            host=row.host_name,
+            storage_id=row.storage_id,
+            reason=row.reason,
+            devices=None if row.devices is None else tuple(json.loads(row.devices)),
+            pinned=None if row.pinned is None else _parts(row.pinned),
+            waited=(row.at - max(row.created_at, row.not_before or row.created_at)).total_seconds(),
+        )
+        for row in session.execute(rows.order_by(Job.priority.desc(), Job.id).limit(limit))
+    ]
 
 
-def _maker(session: Session, checkpoint: int) -> int | None:
-    row = session.get(Checkpoint, checkpoint)
-    return row.job_id if row else None
+def _parts(pinned: str) -> tuple[Part, ...]:
+    parts: list[Part] = []
+    rank = 0
+    for host, devices in json.loads(pinned):
+        parts.append(Part(host, tuple(devices), rank))
+        rank += len(devices)
+    return tuple(parts)
 
 
 def set_reasons(session: Session, reasons: Mapping[int, str]) -> None:

@@ -9,6 +9,7 @@ circle.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy import bindparam, select, update
@@ -19,6 +20,7 @@ from erfnet_jobs.registry.tables import Device, Host, Placement
 from erfnet_jobs.states import PartState
 
 HELD = (PartState.ASSIGNED, PartState.STARTING, PartState.RUNNING)
+_SUMMARY = (Host.family, Host.present, Host.usable, Host.free)
 _STALE = "hosts whose summary is stale"
 
 
@@ -44,11 +46,39 @@ class DeviceState(Protocol):
 
 @dataclass(frozen=True)
 class Summary:
-    """What a placement pass needs to know of a host; `usable` and `free` are ranges of device ids."""
+    """What a placement pass needs to know of a host's devices; all but `family` are ranges of device ids."""
 
     family: str
+    present: str
     usable: str
     free: str
+
+
+@dataclass(frozen=True)
+class HostRow:
+    """A host as a placement pass reads it."""
+
+    name: str
+    storage: str
+    drained: bool
+    stopped_at: datetime | None
+    summary: Summary
+
+    @property
+    def closed(self) -> str | None:
+        """Why it gets no jobs, as far as the registry knows; its worker may have fallen silent since."""
+        if self.stopped_at is not None:
+            return "its worker was stopped"
+        return "drained" if self.drained else None
+
+
+def host_rows(session: Session) -> list[HostRow]:
+    """All hosts by name: one question, one row a host."""
+    rows = select(Host.name, Host.storage_id, Host.drained, Host.stopped_at, *_SUMMARY).order_by(Host.name)
+    return [
+        HostRow(name, storage, drained, stopped_at, Summary(*summary))
+        for name, storage, drained, stopped_at, *summary in session.execute(rows).tuples()
+    ]
 
 
 def is_usable(device: DeviceState) -> bool:
@@ -72,7 +102,7 @@ def refresh_stale(session: Session) -> None:
     found = summaries_of(session, names)
     rows = [{"host": name, **vars(summary)} for name, summary in sorted(found.items())]
     made = update(Host).where(Host.name == bindparam("host"))
-    made = made.values(family=bindparam("family"), usable=bindparam("usable"), free=bindparam("free"))
+    made = made.values({column: bindparam(column.key) for column in _SUMMARY})
     session.connection().execute(made, rows)
 
 
@@ -83,13 +113,9 @@ def summary_of(session: Session, host: str) -> Summary:
 
 def wrong_summaries(session: Session) -> dict[str, tuple[Summary, Summary]]:
     """The hosts whose summary is not what the rows say: (as it stands, as it should be); there must be none."""
-    stored = {row.name: Summary(row.family, row.usable, row.free) for row in _stored(session)}
+    stored = {name: Summary(*summary) for name, *summary in session.execute(select(Host.name, *_SUMMARY))}
     right = summaries_of(session, stored)
     return {name: (stored[name], right[name]) for name in stored if stored[name] != right[name]}
-
-
-def _stored(session: Session) -> Iterable[Host]:
-    return session.scalars(select(Host).execution_options(populate_existing=True)).all()
 
 
 def summaries_of(session: Session, hosts: Iterable[str]) -> dict[str, Summary]:
@@ -115,8 +141,9 @@ def held_devices(session: Session, hosts: Iterable[str] | None = None) -> Mappin
 
 def _summary(devices: list[Device], held: set[int]) -> Summary:
     family = _family(devices)
-    usable = {device.id for device in devices if is_usable(device) and _kin(device) == family}
-    return Summary(family, to_ranges(usable), to_ranges(usable - held))
+    present = [device for device in devices if device.present and _kin(device) == family]
+    usable = {device.id for device in present if is_usable(device)}
+    return Summary(family, to_ranges(device.id for device in present), to_ranges(usable), to_ranges(usable - held))
 
 
 def _family(devices: list[Device]) -> str:

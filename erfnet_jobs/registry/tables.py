@@ -206,8 +206,9 @@ class Lease(Base):
 class Host(Base):
     """A machine with a worker. `beat` is its worker's pulse; `instance` tells one run of the worker from the next.
 
-    `family` is what its devices are ('cpu', '910A', '310P', ...): a gang has one family. `usable` and `free` are its
-    devices in health, and those of them that no attempt holds, as ranges of ids ('0-3,6'): what a placement pass reads.
+    `family` is what its devices are ('cpu', '910A', '310P', ...): a gang has one family. `present`, `usable` and
+    `free` are its devices, those in health, and those of them that no attempt holds, as ranges of ids ('0-3,6'): what a
+    placement pass reads.
     """
 
     __tablename__ = "host"
@@ -222,6 +223,7 @@ class Host(Base):
     seen_at: Mapped[datetime]
     stopped_at: Mapped[datetime | None]
     family: Mapped[str] = mapped_column(default="cpu", server_default="cpu")
+    present: Mapped[str] = mapped_column(default="", server_default="")
     usable: Mapped[str] = mapped_column(default="", server_default="")
     free: Mapped[str] = mapped_column(default="", server_default="")
     driver: Mapped[str | None]

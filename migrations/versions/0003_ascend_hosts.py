@@ -17,6 +17,7 @@ COLUMNS = (
     ("job", sa.Column("rank_table", sa.Text(), nullable=True)),
     ("job", sa.Column("pinned", sa.Text(), nullable=True)),
     ("host", sa.Column("family", sa.Text(), nullable=False, server_default="cpu")),
+    ("host", sa.Column("present", sa.Text(), nullable=False, server_default="")),
     ("host", sa.Column("usable", sa.Text(), nullable=False, server_default="")),
     ("host", sa.Column("free", sa.Text(), nullable=False, server_default="")),
     ("host", sa.Column("driver", sa.Text(), nullable=True)),

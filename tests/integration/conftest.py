@@ -2,12 +2,14 @@
 
 from tests.guarded import authorities, guarded_postgres, guarded_redis
 from tests.services import _redis_server, new_site, own_redis, redis_server, site, site_folder
+from tests.two_hosts import new_hosts
 
 __all__ = [
     "_redis_server",
     "authorities",
     "guarded_postgres",
     "guarded_redis",
+    "new_hosts",
     "new_site",
     "own_redis",
     "redis_server",

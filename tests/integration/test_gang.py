@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from erfnet_jobs.launch.program import RankProgram
 from erfnet_jobs.launch.verdict import GangResult
 from erfnet_jobs.launch.watch import GangWatch, ReportLine
 from erfnet_jobs.plan import Plan, write_plan
-from erfnet_jobs.reports import Done, Failed, Hello, Metric, encode
+from erfnet_jobs.reports import Done, Failed, Hello, Metric, Progress, ReportWriter, encode
 from erfnet_jobs.states import Outcome
 from tests.gang_steps import (
     HOST,
@@ -163,7 +164,8 @@ def test_ranks_that_say_nothing_are_stuck(tmp_path: Path) -> None:
     assert len(result.last_lines) == 1
 
 
-def test_only_the_host_of_rank_0_is_stuck_by_silence(tmp_path: Path, gangs: list[Gang]) -> None:
+@pytest.mark.parametrize("moves", [True, False])
+def test_on_every_host_rank_0_tells_whether_the_gang_moves(tmp_path: Path, gangs: list[Gang], moves: bool) -> None:
     plan = written_plan(tmp_path, 2)
     places = (replace(plan.ranks[0], host="elsewhere"), replace(plan.ranks[1], local_rank=0))
     done = tmp_path / "done"
@@ -173,13 +175,50 @@ def test_only_the_host_of_rank_0_is_stuck_by_silence(tmp_path: Path, gangs: list
     other = Gang(plan, HOST, scheduler=("127.0.0.1", 1), program=PROGRAM, base_environ=environ)
     gangs.append(other)
     other.start()
-    watch = GangWatch(other, stuck_timeout=0.01)
+    watch = GangWatch(other, stuck_timeout=2.0, compile_timeout=60.0)
+    rank_0 = ReportWriter(plan.report_path(0))
+    rank_0.write(Progress(0.1, 1, 10))
     eventually(lambda: bool(watch.step(0.1)), "it has said hello")
-    for _ in range(3):
-        watch.step(0.1)
+
+    end = time.monotonic() + 3.0
+    while moves and time.monotonic() < end:
+        rank_0.write(Progress(0.1, 1, 10))
+        assert watch.step(0.1) == []
+    if moves:
+        assert watch.result is None
+        done.touch()
+    result, lines = to_the_end(watch)
+
+    assert result.outcome is (Outcome.SUCCEEDED if moves else Outcome.STUCK)
+    assert {line.rank for line in lines} <= {1}
+
+
+@pytest.mark.parametrize("victim", [["fail", "PeersLost", "EI0006"], ["signal", "SIGTERM"]])
+def test_a_victim_waits_for_the_rank_that_is_to_blame(
+    tmp_path: Path, gangs: list[Gang], victim: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "VICTIM_PATIENCE", 30.0)
+    go = tmp_path / "go"
+    script: Script = {
+        "rank 0": [["hello"], victim],
+        "rank 1": [["hello"], ["wait_for", str(go)], ["print", "last words"], ["exit", 5]],
+    }
+    gang = scripted_gang(tmp_path, script)
+    gangs.append(gang)
+    gang.start()
+    watch = GangWatch(gang, 60)
+    assert gang.wait_for_death(0, 30)
+    watch.step(0)
     assert watch.result is None
-    done.touch()
-    assert to_the_end(watch)[0].outcome is Outcome.SUCCEEDED
+    go.touch()
+    result, _ = to_the_end(watch)
+    assert (result.failed_rank, result.exit_code, result.last_lines[-1]) == (1, 5, "last words")
+
+
+def test_victims_alone_are_blamed_for_nothing(tmp_path: Path) -> None:
+    result, _ = play(tmp_path, {"rank 0": [["hello"], ["hang"]], "rank 1": [["hello"], ["signal", "SIGTERM"]]})
+    assert (result.outcome, result.failed_rank, result.error) == (Outcome.LOST, None, "PeersLost")
+    assert "rank 1 ended by SIGTERM" in (result.message or "")
 
 
 def test_cancelling_gives_what_was_written(tmp_path: Path, gangs: list[Gang]) -> None:

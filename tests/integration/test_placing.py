@@ -1,21 +1,30 @@
 """Placement passes on real databases: one at a time, and silent where nothing changes."""
 
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Engine, select, text, update
 
 from erfnet_jobs.jobs import Request
+from erfnet_jobs.placement.reasons import KEPT
+from erfnet_jobs.registry.attempts import end_attempt
 from erfnet_jobs.registry.engine import Registry
+from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.hosts import list_hosts, register_host, set_drained, stop_host
-from erfnet_jobs.registry.jobs import get_job, submit_job
-from erfnet_jobs.registry.queue import queued_jobs
-from erfnet_jobs.registry.tables import Job, JobDependency, Placement
+from erfnet_jobs.registry.jobs import end_job, get_job, submit_job
+from erfnet_jobs.registry.parts import parts_of_attempt
+from erfnet_jobs.registry.queue import QueuedJob, queue_window
+from erfnet_jobs.registry.tables import Host, Job, JobDependency, Placement
+from erfnet_jobs.specs import ExportSpec
+from erfnet_jobs.states import JobState
 from erfnet_jobs.train_spec import TrainSpec
-from tests.registry_steps import ACTOR, seen_device
+from tests.registry_steps import ACTOR, failed, seen_device
 from tests.services import eventually
-from workers.placing import BEHIND, DETAILED, pass_once
+from tests.statements import recorded
+from workers import placing
+from workers.placing import BEHIND, DEPTH, DETAILED, WINDOW, Sweep, pass_once
 
 NOBODY: frozenset[str] = frozenset()
 RUNS = Path("/runs")
@@ -38,7 +47,7 @@ def reason(registry: Registry, job: int) -> str | None:
 
 
 def test_a_pass_places_what_fits_and_tells_the_others(registry: Registry) -> None:
-    first, wide, last = submit(registry), submit(registry, 2), submit(registry)
+    first, wide = submit(registry), submit(registry, 2)
     assert pass_once(registry, RUNS, NOBODY) == []
     assert "no worker is up" in (reason(registry, first) or "")
 
@@ -47,7 +56,6 @@ def test_a_pass_places_what_fits_and_tells_the_others(registry: Registry) -> Non
 
     assert (placed.job, placed.attempt, placed.host) == (first, 1, "a")
     assert reason(registry, wide) == "needs 2 free devices on one host: 1 of 2 free on a"
-    assert reason(registry, last) == f"waits for devices of a behind job {wide}"
     with registry.read() as session:
         (host,) = list_hosts(session)
         assert (host.free, host.devices[0].job) == ({1}, first)
@@ -117,7 +125,7 @@ def test_passes_side_by_side_never_give_a_device_twice(registry: Registry) -> No
     assert not faults
     with registry.read() as session:
         assert sorted(session.scalars(select(Placement.devices)).all()) == ["[0]", "[1]", "[2]"]
-        assert len(queued_jobs(session)) == 3
+        assert len(queue_window(session, None, 9)) == 3
 
 
 def test_a_pass_that_meets_changes_of_the_same_jobs_waits_in_no_circle(postgres_url: str) -> None:
@@ -154,3 +162,106 @@ def waits_for_a_lock(registry: Registry) -> object:
     )
     with registry.read() as session:
         return session.scalar(waiting)
+
+
+def age(registry: Registry, job: int, seconds: float) -> None:
+    with registry.write() as session:
+        row = session.get_one(Job, job)
+        row.created_at -= timedelta(seconds=seconds)
+
+
+def test_a_wide_job_that_has_waited_keeps_what_is_free(registry: Registry) -> None:
+    add_host(registry, "a", 2)
+    first, wide = submit(registry), submit(registry, 2)
+    pass_once(registry, RUNS, NOBODY, reserve_after=60)
+    age(registry, wide, 61)
+    last = submit(registry)
+
+    assert pass_once(registry, RUNS, NOBODY, reserve_after=60) == []
+    assert reason(registry, wide) == f"needs 2 free devices on one host: 1 of 2 free on a{KEPT}"
+    assert reason(registry, last) == f"waits for devices of a behind job {wide}"
+    with registry.write() as session:
+        end_attempt(session, first, 1, failed(permanent=True), 0)
+    assert [key.job for key in pass_once(registry, RUNS, NOBODY, reserve_after=60)] == [wide]
+
+
+def test_a_job_waits_since_the_ones_before_it_have_ended(registry: Registry) -> None:
+    before = submit(registry)
+    job = submit(registry, after=(before,))
+    age(registry, job, 1000)
+    with registry.write() as session:
+        session.get_one(Job, before).state = "running"
+        end_job(session, before, 0, [JobState.RUNNING], JobState.SUCCEEDED, "done")
+    with registry.read() as session:
+        (found,) = queue_window(session, None, 9)
+    assert 0 <= found.waited < 500
+
+
+def test_windows_follow_the_order_of_the_queue(registry: Registry) -> None:
+    jobs = [submit(registry, priority=number % 3) for number in range(12)]
+    with registry.read() as session:
+        found: list[QueuedJob] = []
+        while window := queue_window(session, found[-1].key if found else None, 5):
+            found += window
+    assert [job.id for job in found] == sorted(jobs, key=lambda job: (-((job - jobs[0]) % 3), job))
+
+
+def test_what_could_be_placed_is_found_behind_thousands_that_could_not(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The windows are as in life, in twentieths: 300 jobs want a drained host, and one behind them a free one."""
+    monkeypatch.setattr(placing, "WINDOW", WINDOW // 20)
+    monkeypatch.setattr(placing, "DEPTH", DEPTH // 20)
+    add_host(registry, "a", 1)
+    with registry.write() as session:
+        set_drained(session, "a", drained=True, actor=ACTOR)
+        request = Request(TrainSpec("/data"), host="a")
+        stuck = [submit_job(session, request, ACTOR).id for _ in range(300)]
+        asked = [submit_job(session, Request(TrainSpec("/data")), ACTOR).id for _ in range(3)]
+        later = [submit_job(session, request, ACTOR).id for _ in range(60)]
+        at = now(session)
+        host = Host(name="b", address="", storage_id="s", version="1", instance="b", registered_at=at, seen_at=at)
+        host.present = host.usable = host.free = "0-1"
+        session.add(host)
+    sweep = Sweep()
+    placed = []
+    for _ in range((363 - 250) // 25 + 1):
+        placed += pass_once(registry, RUNS, NOBODY, sweep=sweep)
+
+    assert [key.job for key in placed] == asked[:2]
+    assert reason(registry, stuck[0]) == reason(registry, later[-1]) == "waits for host a (drained)"
+    assert reason(registry, asked[2]) == BEHIND
+
+
+def test_questions_do_not_grow_with_the_queue(postgres_url: str) -> None:
+    with Registry(postgres_url) as registry, recorded(Engine) as statements:
+        add_host(registry, "a", 0, storage="x")
+        add_host(registry, "b", 0, storage="y")
+        first = submit(registry)
+        numbers = []
+        for more in (1, 30):
+            with registry.write() as session:
+                for _ in range(more):
+                    submit_job(session, Request(ExportSpec(f"{first}:best"), after=(first,)), ACTOR)
+                session.execute(update(Job).values(state="queued"))
+            pass_once(registry, RUNS, NOBODY)
+            statements.clear()
+            pass_once(registry, RUNS, NOBODY)
+            numbers.append(len(statements))
+    assert numbers[0] == numbers[1] < 10
+
+
+def test_310_devices_are_not_for_training_and_pinned_devices_keep_their_order(registry: Registry) -> None:
+    chips = [seen_device(number, "ascend", "310P", "310P") for number in range(2)]
+    with registry.write() as session:
+        register_host(session, name="a", address="", storage_id="s", version="1", instance="a", devices=chips)
+    job = submit(registry, 2)
+    assert pass_once(registry, RUNS, NOBODY) == []
+    assert "it runs on 910A, 910B, 910C, cpu only" in (reason(registry, job) or "")
+
+    add_host(registry, "a", 3)
+    with registry.write() as session:
+        session.get_one(Job, job).pinned = '[["a", [2, 0]]]'
+    pass_once(registry, RUNS, NOBODY)
+    with registry.read() as session:
+        assert parts_of_attempt(session, job, 1) == [("a", (2, 0), 0)]

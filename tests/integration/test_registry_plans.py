@@ -2,16 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import zip_longest
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.jobs import Part
-from erfnet_jobs.registry import checkpoints, evaluations, hosts, logs, metrics, status
+from erfnet_jobs.registry import checkpoints, evaluations, hosts, logs, metrics, needs, queue, status, summaries
 from erfnet_jobs.registry.attempts import (
     assign,
     beat,
@@ -27,6 +25,7 @@ from erfnet_jobs.registry.engine import make_engine
 from erfnet_jobs.states import JobState
 from tests.benchmarks.big_registry import fill
 from tests.registry_steps import ACTOR, SCHEDULER, WELL, failed, submit
+from tests.statements import Statement, recorded
 
 BIG = ("job", "metric", "event", "evaluation", "checkpoint", "attempt", "placement", "artifact", "log_tail")
 BIG += ("job_dependency",)
@@ -47,6 +46,10 @@ QUESTIONS: dict[str, Callable[[Session], object]] = {
     "host events": lambda session: logs.host_events(session, "host0"),
     "best of a job": lambda session: evaluations.best(session, "mean_iou", job=FINISHED),
     "hosts": hosts.list_hosts,
+    "rows of hosts": summaries.host_rows,
+    "the queue": lambda session: queue.queue_window(session, None, 5),
+    "further down the queue": lambda session: queue.queue_window(session, queue.QueueKey(1, RUNNING - 4), 5),
+    "what queued jobs need": lambda session: needs.needed_storages(session, queue.queue_window(session, None, 5)),
     "checkpoints of a job": lambda session: checkpoints.list_checkpoints(session, FINISHED),
     "a job's last": lambda session: checkpoints.resolve_checkpoints(session, f"{FINISHED}:last"),
     "a job's best": lambda session: checkpoints.resolve_checkpoints(session, f"{FINISHED}:best"),
@@ -75,23 +78,6 @@ def _life(session: Session) -> None:
     assert declare_lost(session, job, 2, "host0", 0, "no pulse", 0)
     submit(session, after=(job,))
     assert request_cancel(session, job, ACTOR) == JobState.CANCELLED
-
-
-Statement = tuple[str, Any]
-
-
-@contextmanager
-def recorded(engine: Engine) -> Iterator[list[Statement]]:
-    """The statements sent meanwhile."""
-    statements: list[Statement] = []
-
-    def sent(_conn: object, _cursor: object, statement: str, values: Any, _context: object, many: bool) -> None:
-        if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
-            statements.append((statement, values[0] if many else values))
-
-    event.listen(engine, "before_cursor_execute", sent)
-    yield statements
-    event.remove(engine, "before_cursor_execute", sent)
 
 
 def _plan(connection: Connection, statement: Statement) -> list[str]:

@@ -59,7 +59,7 @@ def test_a_part_that_cannot_be_looked_after_is_given_up_and_the_others_go_on(
 def test_a_step_that_breaks_does_not_keep_the_others_from_theirs(
     idle_site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(rounds_module, "pass_once", lambda *_: 1 / 0)
+    monkeypatch.setattr(rounds_module, "pass_once", lambda *_, **__: 1 / 0)
     rounds = make_rounds(idle_site)
     looked: list[object] = []
     monkeypatch.setattr(rounds, "_look_after_own", lambda: looked.append(None))

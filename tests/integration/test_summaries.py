@@ -40,7 +40,7 @@ def slots(count: int) -> list[Seen]:
 
 def stored(session: Session, host: str) -> Summary:
     row = session.get_one(Host, host, populate_existing=True)
-    return Summary(row.family, row.usable, row.free)
+    return Summary(row.family, row.present, row.usable, row.free)
 
 
 def write(registry: Registry, step: Step) -> object:
@@ -66,11 +66,11 @@ def test_a_summary_follows_devices_and_placements(two_hosts: Registry) -> None:
             assert stored(session, host) == summary_of(session, host)
             return stored(session, host)
 
-    assert (now("a"), now("b")) == (Summary("cpu", "0-3", "1-3"), Summary("cpu", "0-3", "0-2"))
+    assert (now("a"), now("b")) == (Summary("cpu", "0-3", "0-3", "1-3"), Summary("cpu", "0-3", "0-3", "0-2"))
     write(two_hosts, lambda session: cordon(session, "a", [1, 2], "hot"))
-    assert now() == Summary("cpu", "0,3", "3")
+    assert now() == Summary("cpu", "0-3", "0,3", "3")
     write(two_hosts, lambda session: uncordon(session, "a", [1], "hot"))
-    assert now() == Summary("cpu", "0-1,3", "1,3")
+    assert now() == Summary("cpu", "0-3", "0-1,3", "1,3")
     for host in HOSTS:
         write(two_hosts, lambda session, host=host: claim(session, job, 1, host, SCHEDULER))
     write(two_hosts, lambda session: end_attempt(session, job, 1, failed(), 0))
@@ -78,7 +78,7 @@ def test_a_summary_follows_devices_and_placements(two_hosts: Registry) -> None:
     write(two_hosts, lambda session: clear_part(session, job, 1, "b"))
     assert now("b").free == "0-3"
     write(two_hosts, lambda session: register(session, "b", *slots(2)))
-    assert now("b") == Summary("cpu", "0-1", "0-1")
+    assert now("b") == Summary("cpu", "0-1", "0-1", "0-1")
 
 
 def test_what_is_busy_ill_or_of_another_family_is_not_usable(registry: Registry) -> None:
@@ -90,7 +90,7 @@ def test_what_is_busy_ill_or_of_another_family_is_not_usable(registry: Registry)
         session.get_one(Device, ("a", 1)).fit = False
         refresh_summary(session, "a")
     with registry.read() as session:
-        assert stored(session, "a") == Summary("910A", "2-3", "2-3")
+        assert stored(session, "a") == Summary("910A", "0-3", "2-3", "2-3")
 
 
 def test_steps_of_two_gangs_over_the_same_hosts_go_side_by_side(postgres_url: str) -> None:
@@ -121,7 +121,7 @@ def test_steps_of_two_gangs_over_the_same_hosts_go_side_by_side(postgres_url: st
                 future.result(60)
         with registry.read() as session:
             assert not wrong_summaries(session)
-            assert stored(session, "a") == Summary("cpu", "0-3", "0-3")
+            assert stored(session, "a") == Summary("cpu", "0-3", "0-3", "0-3")
 
 
 @pytest.fixture(scope="module")

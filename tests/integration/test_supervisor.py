@@ -19,6 +19,7 @@ from tests.services import NewSite, Site, eventually
 from workers.reaper import clear_if_gone, cordon_reason, mark_of
 
 RUNNING, SUCCEEDED, FAILED = JobState.RUNNING, JobState.SUCCEEDED, JobState.FAILED
+HANG = [["hello"], ["hang"]]
 
 
 def test_without_its_lease_it_kills_its_ranks_and_writes_nothing_more(site: Site) -> None:
@@ -80,15 +81,44 @@ def test_the_registry_may_be_away_while_ranks_run(new_site: NewSite, sqlite_url:
     assert len(site.ask(lambda session: session.scalars(select(Checkpoint)).all())) == 1
 
 
-def test_a_silent_attempt_is_stuck(new_site: NewSite, sqlite_url: str) -> None:
-    site = new_site(sqlite_url, stuck_timeout=1)
+STOPPED = ["signal", "SIGSTOP"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ([["progress", 0.5, 1, 1], STOPPED], "for 2 s: a collective or a device hangs"),
+        ([["phase", "compile"], STOPPED], "for 5 s in phase 'compile', before the first step: it hangs, or"),
+    ],
+)
+def test_what_stands_still_is_stuck_and_tried_again(
+    new_site: NewSite, sqlite_url: str, steps: list[list[object]], words: str
+) -> None:
+    site = new_site(sqlite_url, stuck_timeout=2, compile_timeout=5)
     site.start_worker()
-    site.script({"attempt 1": [["hello"], ["hang"]]})
+    site.script({"rank 0 attempt 1": [["hello"], ["checkpoint", 1, 1, 1], *steps], "rank 1 attempt 1": HANG})
+    job = site.train(cards=2)
+
+    site.until(job, SUCCEEDED)
+
+    first, second = site.attempts(job)
+    assert (first.outcome, second.outcome) == (Outcome.STUCK, Outcome.SUCCEEDED)
+    assert words in (first.reason or "")
+    assert f"the logs of all ranks are in {first.run_dir}/logs" in (first.reason or "")
+    assert second.resumed_from is not None
+
+
+def test_long_work_that_tells_its_phases_is_not_stuck(new_site: NewSite, sqlite_url: str) -> None:
+    site = new_site(sqlite_url, stuck_timeout=3, compile_timeout=3)
+    site.start_worker()
+    building = [step for done in range(5) for step in (["phase", "build data", done, 5], ["busy", 0.8])]
+    validating = [step for done in range(5) for step in (["phase", "validate", done, 5], ["busy", 0.8])]
+    site.script({"default": [["hello"], *building, ["progress", 0.5, 1, 1], *validating, ["done"]]})
     job = site.train()
 
     site.until(job, SUCCEEDED)
 
-    assert [attempt.outcome for attempt in site.attempts(job)] == [Outcome.STUCK, Outcome.SUCCEEDED]
+    assert len(site.attempts(job)) == 1
 
 
 def test_a_start_that_hangs_is_released(new_site: NewSite, sqlite_url: str) -> None:

@@ -394,22 +394,6 @@ def test_a_full_disk(new_site: NewSite, sqlite_url: str) -> None:
     assert site.worker.poll() is None
 
 
-def test_a_gang_over_two_hosts(new_site: NewSite, postgres_url: str) -> None:
-    sites = [new_site(postgres_url, host=name) for name in ("left", "right")]
-    for site in sites:
-        site.start_worker(devices=1)
-    first = sites[0]
-
-    done = first.until(first.train(cards=2), SUCCEEDED)
-
-    assert done.placed_on == "left, right"
-    eventually(lambda: not any(site.supervisors() for site in sites), "both parts have ended")
-    first.script({"rank 0 attempt 1": HANG, "rank 1 attempt 1": [["hello"], ["exit", 1]]})
-    again = first.train(cards=2)
-    first.until(again, SUCCEEDED)
-    assert [attempt.failed_rank for attempt in first.attempts(again)] == [1, None]
-
-
 def test_a_host_that_went_away_gives_its_part_back(new_site: NewSite, postgres_url: str) -> None:
     left, right = (new_site(postgres_url, host=name, lease_timeout=4) for name in ("left", "right"))
     left.start_worker(devices=1)

@@ -29,4 +29,5 @@ def test_a_code_that_none_has_is_a_rank_that_died(code: int) -> None:
 
 def test_what_another_attempt_may_mend() -> None:
     names = {error.__name__ for error in all_errors() if not error.permanent}
-    assert names == {"BrokerUnreachable", "RegistryUnreachable", "DiskFull", "RanksFailed", "DeviceLost"}
+    mended_by_time = {"BrokerUnreachable", "RegistryUnreachable", "DiskFull", "RanksFailed", "DeviceLost", "PeersLost"}
+    assert names == mended_by_time

@@ -1,13 +1,16 @@
-"""The placement: examples for people, and properties that always hold."""
+"""The placement: examples for people."""
 
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from erfnet_jobs.jobs import Part
-from erfnet_jobs.placement import Decision, Demand, HostState, can_ever_run, place
+from erfnet_jobs.placement import Decision, Demand, HostState, can_ever_run, families_of_kind, place
+from erfnet_jobs.placement.decide import RESERVE_AFTER
+from erfnet_jobs.placement.reasons import KEPT
+from erfnet_jobs.states import JobKind
+
+LONG = RESERVE_AFTER
 
 
 def host(
@@ -35,25 +38,51 @@ def test_higher_priority_goes_first_and_then_age() -> None:
 
 
 def test_a_waiting_job_keeps_what_is_free_on_the_host_it_waits_for() -> None:
-    wide, narrow = Demand(1, 4), Demand(2, 1)
+    wide, narrow = Demand(1, 4, waited=LONG), Demand(2, 1)
 
     decided = place([wide, narrow], [host("a", 4, {0, 1, 2})])
 
     assert parts_of(decided) == {1: (), 2: ()}
     assert [decision.reason for decision in decided] == [
-        "needs 4 free devices on one host: 3 of 4 free on a",
+        f"needs 4 free devices on one host: 3 of 4 free on a{KEPT}",
         "waits for devices of a behind job 1",
     ]
     assert parts_of(place([wide, narrow], [host("a", 4, {0}), host("b", 2)])) == {1: (), 2: (Part("b", (0,), 0),)}
 
 
+def test_until_it_has_waited_long_smaller_jobs_go_before_it() -> None:
+    decided = place([Demand(1, 4, waited=LONG - 1), Demand(2, 1)], [host("a", 4, {0, 1, 2})])
+
+    assert parts_of(decided) == {1: (), 2: (Part("a", (0,), 0),)}
+    assert decided[0].reason == "needs 4 free devices on one host: 3 of 4 free on a"
+
+
+def test_no_more_than_a_quarter_of_the_hosts_is_kept_but_always_that_of_the_first() -> None:
+    hosts = [host(f"h{number}", 4, {0, 1}) for number in range(8)]
+    wide = [Demand(job, 4, waited=LONG) for job in range(1, 6)]
+
+    decided = place([*wide, *(Demand(job, 1) for job in range(6, 30))], hosts)
+
+    assert [KEPT in decision.reason for decision in decided[:5]] == [True, True, False, False, False]
+    assert {part.host for decision in decided for part in decision.parts} == {f"h{number}" for number in range(2, 8)}
+
+
+def test_what_is_drained_or_away_is_not_kept() -> None:
+    hosts = [host("a", 8, {1, 2, 3}, is_open=False), host("b", 8, {4, 5})]
+
+    decided = place([Demand(1, 8, waited=LONG), Demand(2, 1)], hosts)
+
+    assert decided[0].reason.startswith("needs 8 free devices on one host: 2 of 8 free on b")
+    assert decided[1].reason == "waits for devices of b behind job 1"
+
+
 def test_a_waiting_job_leaves_what_it_cannot_use() -> None:
-    picky = Demand(1, 2, host="a", devices=(0, 1))
+    picky = Demand(1, 2, host="a", devices=(0, 1), waited=LONG)
 
     decided = place([picky, Demand(2, 1)], [host("a", 4, {1, 3})])
 
     assert parts_of(decided) == {1: (), 2: (Part("a", (3,), 0),)}
-    assert decided[0].reason == "waits for device 0 of a, which another job holds"
+    assert decided[0].reason == f"waits for device 0 of a: held by other jobs{KEPT}"
 
 
 def test_several_hosts_only_where_one_could_never_hold_it() -> None:
@@ -61,7 +90,7 @@ def test_several_hosts_only_where_one_could_never_hold_it() -> None:
 
     assert parts_of(place([Demand(1, 4)], hosts))[1] == (Part("b", (0, 1, 2, 3), 0),)
     assert parts_of(place([Demand(1, 6)], hosts))[1] == (Part("b", (0, 1, 2, 3), 0), Part("a", (0, 1), 4))
-    assert place([Demand(1, 9)], hosts)[0].reason == "needs 9 free devices on a, b, c: 8 of 10 free"
+    assert place([Demand(1, 9)], hosts)[0].reason == "needs 9 free devices on b, a and c: 8 of 10 free"
 
 
 def test_several_hosts_share_one_storage() -> None:
@@ -76,7 +105,7 @@ def test_files_bind_a_job_to_the_hosts_that_see_them() -> None:
     bound = Demand(1, 1, storages=frozenset({"y"}))
 
     assert parts_of(place([bound], [host("a", 1, storage="x"), host("b", 4, storage="y")]))[1][0].host == "b"
-    assert "sees the files" in place([bound], [host("a", 1, storage="x")])[0].reason
+    assert "no host sees all the files" in place([bound], [host("a", 1, storage="x")])[0].reason
 
 
 @pytest.mark.parametrize(
@@ -91,9 +120,9 @@ def test_no_open_host(demand: Demand, reason: str) -> None:
 
 
 def test_a_closed_host_is_named_to_who_wanted_it() -> None:
-    decided = place([Demand(1, 1, host="a")], [host("a", is_open=False), host("b")])
+    decided = place([Demand(1, 1, host="a")], [replace(host("a", is_open=False), closed="drained"), host("b")])
 
-    assert decided == [Decision(1, (), "waits for host a: its worker is not up, or it is drained")]
+    assert decided == [Decision(1, (), "waits for host a (drained)")]
 
 
 @pytest.mark.parametrize(
@@ -117,97 +146,129 @@ def test_without_hosts_nobody_knows() -> None:
     assert can_ever_run(Demand(0, 4000), []) is None
 
 
-@st.composite
-def host_states(draw: st.DrawFn) -> list[HostState]:
-    count = draw(st.integers(0, 4))
-    hosts = []
-    for number in range(count):
-        usable = draw(st.frozensets(st.integers(0, 7), max_size=8))
-        free = draw(st.frozensets(st.integers(0, 7), max_size=8))
-        storage = draw(st.sampled_from(["x", "y"]))
-        hosts.append(HostState(f"h{number}", storage, usable, free, draw(st.booleans())))
-    return hosts
+def chips(name: str, family: str, free: set[int] | None = None, storage: str = "s") -> HostState:
+    every = frozenset(range(8))
+    return HostState(name, storage, every, every if free is None else frozenset(free), family=family)
 
 
-@st.composite
-def demand_lists(draw: st.DrawFn) -> list[Demand]:
-    demands = []
-    for job in range(1, draw(st.integers(0, 8)) + 1):
-        cards = draw(st.integers(1, 12))
-        devices = None
-        if draw(st.integers(0, 4)) == 0:
-            devices = tuple(draw(st.lists(st.integers(0, 7), min_size=1, max_size=4, unique=True)))
-            cards = len(devices)
-        wanted = draw(st.sampled_from([None, None, "h0", "h1", "h9"]))
-        storages = draw(st.sampled_from([frozenset[str](), frozenset({"x"}), frozenset({"x", "y"})]))
-        demands.append(Demand(job, cards, draw(st.integers(-1, 1)), wanted, devices, storages))
-    return demands
+@pytest.mark.parametrize(
+    ("cards", "free", "devices"),
+    [
+        (1, {0, 1, 2, 3, 5}, (5,)),
+        (2, {0, 1, 2, 5, 6}, (5, 6)),
+        (2, {3, 4, 6}, (4, 6)),
+        (2, {3, 4}, None),
+        (4, {0, 1, 2, 4, 5, 6, 7}, (4, 5, 6, 7)),
+        (4, {0, 1, 2, 5, 6, 7}, None),
+        (8, set(range(8)), tuple(range(8))),
+        (8, set(range(7)), None),
+        (3, set(range(8)), None),
+    ],
+)
+def test_devices_of_a_910a_host_lie_in_one_half(cards: int, free: set[int], devices: tuple[int, ...] | None) -> None:
+    parts = parts_of(place([Demand(1, cards)], [chips("a", "910A", free)]))[1]
+
+    assert parts == (() if devices is None else (Part("a", devices, 0),))
 
 
-@given(demand_lists(), host_states())
-def test_no_device_twice_and_all_or_none(demands: list[Demand], hosts: list[HostState]) -> None:
-    decided = place(demands, hosts)
-
-    by_name = {state.name: state for state in hosts}
-    taken = [(part.host, device) for decision in decided for part in decision.parts for device in part.devices]
-    assert len(taken) == len(set(taken))
-    assert sorted(decision.job for decision in decided) == sorted(demand.job for demand in demands)
-    wanted = {demand.job: demand for demand in demands}
-    for decision in decided:
-        demand = wanted[decision.job]
-        assert sum(len(part.devices) for part in decision.parts) in (0, demand.cards)
-        assert decision.reason
-        for part in decision.parts:
-            state = by_name[part.host]
-            assert state.is_open
-            assert set(part.devices) <= state.free & state.usable
-            assert demand.host in (None, part.host)
-            assert demand.storages <= {state.storage}
-            assert demand.devices is None or set(part.devices) == set(demand.devices)
+def test_910b_and_cpu_have_no_halves() -> None:
+    for family in ("910B", "cpu"):
+        assert parts_of(place([Demand(1, 3)], [chips("a", family, {1, 3, 4, 6})]))[1] == (Part("a", (1, 3, 4), 0),)
 
 
-@given(demand_lists(), host_states())
-def test_ranks_are_numbered_through_and_hosts_stand_once(demands: list[Demand], hosts: list[HostState]) -> None:
-    storage = {state.name: state.storage for state in hosts}
-    for decision in place(demands, hosts):
-        rank = 0
-        for part in decision.parts:
-            assert part.first_rank == rank
-            assert part.devices == tuple(sorted(part.devices))
-            rank += len(part.devices)
-        names = [part.host for part in decision.parts]
-        assert len(names) == len(set(names))
-        assert len({storage[name] for name in names}) <= 1
+def test_an_empty_host_is_not_broken_up_while_a_smaller_hole_fits() -> None:
+    hosts = [chips("a", "910A"), chips("b", "910A", {0, 1, 2, 3}), chips("c", "910A", {2, 3, 4})]
+
+    assert parts_of(place([Demand(1, 1), Demand(2, 2), Demand(3, 4)], hosts)) == {
+        1: (Part("c", (4,), 0),),
+        2: (Part("c", (2, 3), 0),),
+        3: (Part("b", (0, 1, 2, 3), 0),),
+    }
 
 
-@given(demand_lists(), host_states())
-def test_later_jobs_never_change_what_earlier_ones_get(demands: list[Demand], hosts: list[HostState]) -> None:
-    decided = place(demands, hosts)
-    first = decided[: len(decided) // 2]
-    served = {decision.job for decision in first}
+@pytest.mark.parametrize("family", ["910A", "910B", "cpu"])
+def test_sixteen_cards_take_two_empty_hosts_rather_than_pieces(family: str) -> None:
+    pieces = [chips(f"a{number}", family, {0, 1, 2, 3}) for number in range(6)]
+    every = tuple(range(8))
 
-    assert place([demand for demand in demands if demand.job in served], hosts) == first
+    decided = place([Demand(1, 16)], [*pieces, chips("b", family), chips("c", family)])
 
-
-@given(demand_lists(), host_states())
-def test_several_hosts_only_if_no_open_host_has_so_many(demands: list[Demand], hosts: list[HostState]) -> None:
-    wanted = {demand.job: demand for demand in demands}
-    for decision in place(demands, hosts):
-        if len(decision.parts) > 1:
-            demand = wanted[decision.job]
-            alike = [state for state in hosts if state.is_open and demand.storages <= {state.storage}]
-            assert all(len(state.usable) < demand.cards for state in alike)
+    assert decided[0].parts == (Part("b", every, 0), Part("c", every, 8))
+    assert len(place([Demand(1, 16)], [*pieces, chips("b", family)])[0].parts) == (4 if family == "910A" else 3)
 
 
-@given(demand_lists(), host_states())
-def test_what_is_placed_could_be_run_and_the_first_that_could_is_placed_on_idle_hosts(
-    demands: list[Demand], hosts: list[HostState]
-) -> None:
-    for decision in place(demands, hosts):
-        demand = next(one for one in demands if one.job == decision.job)
-        if decision.parts:
-            assert can_ever_run(demand, hosts) is None
-    idle = [replace(state, free=state.usable, is_open=True) for state in hosts]
-    for demand in demands:
-        if hosts and can_ever_run(demand, hosts) is None:
-            assert place([demand], idle)[0].parts
+def test_every_910a_host_gives_as_many() -> None:
+    hosts = [chips("a", "910A"), chips("b", "910A", {0, 1, 2, 3}), chips("c", "910A", {4, 5, 6, 7})]
+
+    assert place([Demand(1, 12)], hosts)[0].parts == (
+        Part("b", (0, 1, 2, 3), 0),
+        Part("c", (4, 5, 6, 7), 4),
+        Part("a", (0, 1, 2, 3), 8),
+    )
+    assert place([Demand(1, 10)], hosts)[0].parts == ()
+
+
+def test_a_gang_has_one_family_and_ascend_goes_before_cpu() -> None:
+    hosts = [chips("a", "cpu"), chips("b", "910B"), chips("c", "910A")]
+
+    assert [part.host for part in place([Demand(1, 8)], hosts)[0].parts] == ["b"]
+    assert place([Demand(1, 16)], hosts)[0].parts == ()
+    assert place([Demand(1, 8, families=frozenset({"cpu"}))], hosts)[0].parts[0].host == "a"
+
+
+def test_310_chips_never_train() -> None:
+    families = {kind: families_of_kind(kind) for kind in JobKind}
+    hosts = [chips("a", "310P")]
+
+    for kind in (JobKind.TRAIN, JobKind.EVAL, JobKind.EXPORT, JobKind.INFER):
+        demand = Demand(1, 1, families=families[kind])
+        assert place([demand], hosts)[0].reason == (
+            "no registered host can run it: it runs on 910A, 910B, 910C, cpu only; "
+            "the hosts (and their devices) are a (8 310P)"
+        )
+    assert place([Demand(1, 1, families=families[JobKind.INFER_310])], hosts)[0].parts
+
+
+def test_pinned_devices_are_those_and_keep_their_order() -> None:
+    pinned = (Part("b", (3, 1), 0), Part("a", (0, 2), 2))
+    hosts = [host("a", 4), host("b", 4), host("c", 4)]
+
+    assert place([Demand(1, 4, pinned=pinned)], hosts) == [Decision(1, pinned, "assigned to b, a")]
+    held = place([Demand(1, 4, pinned=pinned), Demand(2, 1, host="a")], [host("a", 4, {1, 2}), hosts[1]])
+    assert held[0].reason == "waits for device 0 of a: held by other jobs"
+    assert held[1].parts
+    kept = place([Demand(1, 4, pinned=pinned, waited=LONG), Demand(2, 2, host="a")], [host("a", 4, {1, 2}), hosts[1]])
+    assert kept[1].parts == ()
+
+
+@pytest.mark.parametrize(
+    ("demand", "reason"),
+    [
+        (
+            Demand(0, 3),
+            "of a 910A host 1, 2, 4 or 8 devices work together (2 and 4 within 0-3 or within 4-7), "
+            "and of several hosts as many of each, so 3 do not: ask for 1, 2, 4 or 8",
+        ),
+        (Demand(0, 2, devices=(3, 4)), "it wants devices 3,4: of a 910A host 1, 2, 4 or 8 devices work together"),
+        (
+            Demand(0, 2, pinned=(Part("a", (4, 3), 0),)),
+            "it wants devices 3-4 of a: of a 910A host 1, 2, 4 or 8 devices work together",
+        ),
+        (Demand(0, 2, pinned=(Part("b", (0, 1), 0),)), "host 'b' is not registered"),
+        (Demand(0, 2, pinned=(Part("a", (7, 8), 0),)), "it wants devices 8 of a, which has 0-7"),
+        (Demand(0, 16), "it wants 16 devices: the hosts (and their devices) are a (8 910A)"),
+    ],
+)
+def test_why_a_910a_host_can_never_run_it(demand: Demand, reason: str) -> None:
+    assert (can_ever_run(demand, [chips("a", "910A")]) or "").startswith(reason)
+
+
+def test_devices_that_are_ill_may_be_well_again() -> None:
+    ill = HostState("a", "s", frozenset({0, 1, 2}), frozenset({0}), present=frozenset(range(4)))
+
+    assert can_ever_run(Demand(0, 4), [ill]) is None
+    assert place([Demand(1, 4)], [ill])[0].reason == (
+        "waits for devices that get no jobs now, see 'erfnet-jobs hosts': 3 of a"
+    )
+    away = replace(ill, usable=ill.present, is_open=False, closed="drained")
+    assert place([Demand(1, 4)], [away, host("b", 2)])[0].reason == "waits for host a (drained)"

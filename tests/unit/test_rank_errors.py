@@ -72,3 +72,17 @@ def test_an_interrupt_ends_the_rank_without_a_traceback(plan, monkeypatch):
 
 def test_wrong_arguments():
     assert rank.main([]) == 2
+
+
+def test_a_collective_that_lost_another_rank_says_so(plan, monkeypatch):
+    said = (
+        "Launch kernel failed\n- Ascend Error Message:\nEI0006: Getting socket times out. Reason: rank 3\n- C++ stack"
+    )
+    code, failed = end_with(plan, monkeypatch, RuntimeError(said))
+    assert (code, failed.error, failed.permanent) == (19, "PeersLost", False)
+    assert failed.message.endswith("gone before: EI0006: Getting socket times out. Reason: rank 3")
+
+
+def test_another_error_of_the_runtime_is_no_lost_rank(plan, monkeypatch):
+    code, failed = end_with(plan, monkeypatch, RuntimeError("EI0004: the rank table is invalid"))
+    assert (code, failed.error) == (1, "RuntimeError")

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erfnet_jobs.launch.children import Death
-from erfnet_jobs.launch.verdict import Said, failure_of, first_to_fail
+from erfnet_jobs.launch.verdict import Said, failure_of, first_to_fail, is_victim, peers_lost
 from erfnet_jobs.reports import Failed
+from erfnet_jobs.states import Outcome
 
 times = st.floats(0, 100)
 deaths_of = st.builds(
@@ -14,12 +15,13 @@ deaths_of = st.builds(
     at=times,
     exit_code=st.integers(0, 20),
     signal=st.none(),
-) | st.builds(Death, rank=st.integers(0, 5), at=times, exit_code=st.none(), signal=st.sampled_from([6, 9, 11]))
+) | st.builds(Death, rank=st.integers(0, 5), at=times, exit_code=st.none(), signal=st.sampled_from([6, 9, 11, 15]))
 deaths = st.lists(deaths_of, max_size=6, unique_by=lambda death: death.rank).map(
     lambda found: sorted(found, key=lambda death: death.at)
 )
 FAILED = Failed("LossNotFinite", "the loss is NaN", 14, True)
-said = st.dictionaries(st.integers(0, 5), st.builds(Said, times, st.just(FAILED)))
+LOST = Failed("PeersLost", "EI0006", 19, False)
+said = st.dictionaries(st.integers(0, 5), st.builds(Said, times, st.sampled_from([FAILED, LOST])))
 done = st.frozensets(st.integers(0, 5))
 
 
@@ -29,10 +31,29 @@ def test_nobody_failed_earlier(deaths: list[Death], said: dict[int, Said], done:
     bad = {death.rank: death.at for death in deaths if not (death.exit_code == 0 and death.rank in done)}
     bad.pop(None, None)
     known = bad | {rank: entry.at for rank, entry in said.items()}
+    ends = {death.rank: death for death in deaths}
+    to_blame = {rank: at for rank, at in known.items() if not is_victim(ends.get(rank), said.get(rank))}
     if first is None:
         assert not known
     else:
-        assert known[first] == min(known.values())
+        assert known[first] == min((to_blame or known).values())
+        assert first in (to_blame or known)
+
+
+def test_a_victim_is_not_blamed_however_early_its_clock() -> None:
+    killed, ended = Death(1, 5.0, None, signal.SIGKILL), Death(0, 1.0, None, signal.SIGTERM)
+    assert first_to_fail([ended, killed], {2: Said(0.5, LOST)}, frozenset()) == 1
+    assert first_to_fail([ended], {2: Said(0.5, LOST)}, frozenset()) == 2
+
+
+def test_what_only_victims_tell() -> None:
+    by_itself = peers_lost(2, None, Said(1.0, LOST), "/runs/1/1")
+    by_mindspore = peers_lost(0, Death(0, 1.0, None, signal.SIGTERM), None, "/runs/1/1")
+    for result in (by_itself, by_mindspore):
+        assert (result.outcome, result.failed_rank, result.permanent) == (Outcome.LOST, None, False)
+        assert "the logs of all ranks are in /runs/1/1/logs" in (result.message or "")
+    assert "rank 2 lost the others (EI0006)" in (by_itself.message or "")
+    assert "rank 0 ended by SIGTERM, as MindSpore ends ranks" in (by_mindspore.message or "")
 
 
 def test_of_equal_times_the_first_death_counts() -> None:

@@ -1,0 +1,156 @@
+"""What can be asked of the registry without changing it, as JSON-ready documents."""
+
+import time
+from collections.abc import Callable, Iterable
+from functools import cached_property
+
+from sqlalchemy import select
+
+from erfnet_jobs.client.documents import (
+    Document,
+    best_documents,
+    checkpoint_document,
+    details_document,
+    evaluation_document,
+    event_document,
+    host_document,
+    job_document,
+    tail_document,
+    value_document,
+)
+from erfnet_jobs.errors import NotFound
+from erfnet_jobs.registry import checkpoints, evaluations, hosts, jobs, logs, metrics, status
+from erfnet_jobs.registry.engine import Registry
+from erfnet_jobs.registry.tables import Evaluation
+from erfnet_jobs.settings import Settings
+from erfnet_jobs.states import TERMINAL, JobState
+
+WAIT_INTERVAL = 0.5
+
+
+class Questions:
+    """Asks the registry of `settings`, to which it connects when first needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry of the settings."""
+        return Registry(self.settings.resolved_database_url)
+
+    def job(self, job_id: int) -> Document:
+        """One job; raises NotFound."""
+        with self.registry.read() as session:
+            return job_document(jobs.get_job(session, job_id))
+
+    def details(self, job_id: int) -> Document:
+        """One job with its attempts, events, checkpoints, evaluations, artifacts and logs; raises NotFound."""
+        with self.registry.read() as session:
+            return details_document(status.job_details(session, job_id))
+
+    def jobs(self, limit: int = 20, states: Iterable[JobState] | None = None) -> list[Document]:
+        """Jobs that go on first, then the newest that have ended."""
+        with self.registry.read() as session:
+            return [job_document(job) for job in status.list_jobs(session, limit, states)]
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state that is not an end."""
+        with self.registry.read() as session:
+            return {str(state): count for state, count in status.count_by_state(session).items()}
+
+    def wait(
+        self,
+        job_id: int,
+        timeout: float | None = None,
+        told: Callable[[Document], None] | None = None,
+        interval: float = WAIT_INTERVAL,
+    ) -> Document:
+        """The job once it has ended, or as it is after `timeout` seconds; `told` sees it at each look.
+
+        Asks the registry only, so it works without Redis. Raises NotFound.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            job = self.job(job_id)
+            if told:
+                told(job)
+            if job["state"] in TERMINAL or (deadline is not None and time.monotonic() >= deadline):
+                return job
+            time.sleep(interval)
+
+    def best(
+        self,
+        metric: str = "mean_iou",
+        *,
+        split: str | None = None,
+        size: tuple[int, int] | None = None,
+        dataset_hash: str | None = None,
+        protocol: str | None = None,
+        job: int | None = None,
+        top: int = 1,
+    ) -> list[Document]:
+        """The best checkpoints by a metric, best first, all measured alike; raises UsageError or NotFound."""
+        with self.registry.read() as session:
+            found = evaluations.best(
+                session,
+                metric,
+                split=split,
+                size=size,
+                dataset_hash=dataset_hash,
+                protocol=protocol,
+                job=job,
+                top=top,
+            )
+            return best_documents(found)
+
+    def checkpoints(self, job: int | None = None, limit: int = 50, removed: bool = False) -> list[Document]:
+        """The newest checkpoints, of one job or of all; with `removed` also those that have left the disk."""
+        with self.registry.read() as session:
+            found = checkpoints.list_checkpoints(session, job, with_removed=removed, limit=limit)
+            return [checkpoint_document(checkpoint) for checkpoint in found]
+
+    def checkpoint(self, reference: str) -> Document:
+        """One checkpoint with its evaluations, named by id, path, JOB:best or JOB:last; raises NotFound."""
+        with self.registry.read() as session:
+            number = reference if reference.isdecimal() else checkpoints.resolve_checkpoints(session, reference)[0].id
+            if number is None:
+                raise NotFound(
+                    f"{reference} is no checkpoint of this registry: 'erfnet-jobs checkpoints list' lists them"
+                )
+            row = checkpoints.get_checkpoint(session, int(number))
+            measured = session.scalars(
+                select(Evaluation).where(Evaluation.checkpoint_id == row.id).order_by(Evaluation.id)
+            )
+            return {**checkpoint_document(row), "evaluations": [evaluation_document(each) for each in measured]}
+
+    def hosts(self) -> list[Document]:
+        """All registered hosts with their devices and the jobs on them."""
+        with self.registry.read() as session:
+            return [host_document(host) for host in hosts.list_hosts(session)]
+
+    def metrics(self, job_id: int, name: str, limit: int | None = None) -> list[Document]:
+        """The values of one metric by stage and step; raises NotFound."""
+        with self.registry.read() as session:
+            return [value_document(value) for value in metrics.metric_series(session, job_id, name, limit)]
+
+    def newest_metrics(self, job_id: int) -> list[Document]:
+        """The newest value of each of a job's metrics; raises NotFound."""
+        with self.registry.read() as session:
+            return [value_document(value) for value in metrics.newest_values(session, job_id)]
+
+    def events(self, job: int | None = None, host: str | None = None, limit: int = 50) -> list[Document]:
+        """What happened, oldest first: to one job, to one host, or at all."""
+        with self.registry.read() as session:
+            if job is not None:
+                found = logs.job_events(session, job, limit)
+            elif host is not None:
+                found = logs.host_events(session, host, limit)
+            else:
+                found = logs.newest_events(session, limit)
+            return [event_document(event) for event in reversed(found)]
+
+    def log_tails(self, job_id: int, attempt: int | None = None, rank: int | None = None) -> list[Document]:
+        """The ends of a job's logs, by rank, and where the files are; raises NotFound."""
+        with self.registry.read() as session:
+            return [tail_document(tail) for tail in logs.log_tails(session, job_id, attempt, rank)]

@@ -1,0 +1,37 @@
+"""Families of devices: which kinds of job each can run, and which of its devices may work together."""
+
+from erfnet_jobs.states import JobKind
+
+CPU_FAMILY = "cpu"
+# 310 and 310P have no training, and MindSpore 2.10 does not run on them: they get the C++ program's jobs only.
+INFERENCE_FAMILIES = frozenset({"310", "310P"})
+MINDSPORE_FAMILIES = frozenset({CPU_FAMILY, "910A", "910B", "910C"})
+
+# Of a 910A host 1, 2, 4 or 8 devices work together, and of several hosts as many of each; 0-3 and 4-7 are separate
+# networks, which 2 and 4 may not cross (CANN's "1n/2n/4n/8n", a rule of the 910A boards only).
+GROUPED_FAMILY = "910A"
+GROUP_COUNTS = (8, 4, 2, 1)
+HALVES = (frozenset(range(4)), frozenset(range(4, 8)))
+WHOLE = frozenset(range(8))
+GROUP_RULE = "of a 910A host 1, 2, 4 or 8 devices work together (2 and 4 within 0-3 or within 4-7)"
+
+
+def families_of_kind(kind: str) -> frozenset[str]:
+    """The families that can run a kind of job."""
+    return INFERENCE_FAMILIES if kind == JobKind.INFER_310 else MINDSPORE_FAMILIES
+
+
+def regions(family: str, usable: frozenset[int], count: int) -> list[frozenset[int]]:
+    """The devices among which any `count` may work together; several where a choice among them is to be made."""
+    if family != GROUPED_FAMILY:
+        found = [usable]
+    elif count not in GROUP_COUNTS:
+        found = []
+    else:
+        found = [usable & part for part in ((WHOLE,) if count == len(WHOLE) else HALVES)]
+    return [region for region in found if len(region) >= count]
+
+
+def may_work_together(family: str, devices: frozenset[int]) -> bool:
+    """Whether exactly these devices of one host may be a gang, or a gang's part."""
+    return devices in [region & devices for region in regions(family, devices, len(devices))]
