@@ -1,4 +1,4 @@
-"""`python -m workers [--devices N]`: this host's worker in the foreground, until SIGTERM or SIGINT.
+"""`python -m workers [--devices N] [--drain]`: this host's worker in the foreground, until SIGTERM or SIGINT.
 
 Settings come from the environment and the home's config.toml. Jobs that run go on without the worker.
 """
@@ -19,7 +19,7 @@ from erfnet_jobs.broker_url import check_broker_url, shown_url
 from erfnet_jobs.errors import AlreadyRunning, ErfnetJobsError
 from erfnet_jobs.files import make_private_folder
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.hosts import stop_host
+from erfnet_jobs.registry.hosts import set_drained, stop_host
 from erfnet_jobs.settings import Settings, load_settings
 from workers.aftermath import end_unstarted
 from workers.app import Consumer
@@ -59,7 +59,14 @@ def only_worker(settings: Settings) -> Iterator[None]:
 
 
 def _stop_on_signals(news: News) -> None:
+    told: list[int] = []
+
     def stop(number: int, _frame: FrameType | None) -> None:
+        told.append(number)
+        if news.draining and len(told) == 1:
+            name = signal.Signals(number).name
+            log.info("%s: this worker ends when no job runs here; a second signal ends it at once", name)
+            return
         if not news.stopping:
             timer = threading.Timer(STOP_SECONDS, os._exit, [0])
             timer.daemon = True
@@ -71,8 +78,8 @@ def _stop_on_signals(news: News) -> None:
         signal.signal(number, stop)
 
 
-def run_worker(settings: Settings, devices: int | None) -> None:
-    """Be this host's worker until told to stop.
+def run_worker(settings: Settings, devices: int | None, *, drain: bool = False) -> None:
+    """Be this host's worker until told to stop; with `drain` for what runs already, until that has ended.
 
     Raises AlreadyRunning, RegistryUnreachable, RegistryNotMigrated or UsageError when it cannot begin.
     """
@@ -81,7 +88,8 @@ def run_worker(settings: Settings, devices: int | None) -> None:
     with only_worker(settings), Registry(settings.resolved_database_url) as registry:
         check_broker_url(settings.resolved_broker_url)
         first = first_look(settings, registry, devices)
-        register(settings, registry, instance, first)
+        before = register(settings, registry, instance, first, drain=drain)
+        news.draining = drain
         _stop_on_signals(news)
         count = sum(seen.present for seen in first.states.seen.values())
         log.info("host %s with %d devices, registry %s", settings.host_name, count, registry.shown_url)
@@ -94,6 +102,9 @@ def run_worker(settings: Settings, devices: int | None) -> None:
         Rounds(settings, registry, instance, news, OwnDevices(settings, registry, first, watch)).run()
         with registry.write() as session:
             stop_host(session, settings.host_name, instance)
+            # The next worker gets jobs again, unless somebody else has drained the host, or this drain did not end.
+            if news.draining and not news.stopping and not before:
+                set_drained(session, settings.host_name, False)
 
 
 def _watch_of(settings: Settings, count: int | None, first: FirstLook, news: News) -> DeviceWatch:
@@ -106,10 +117,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the worker; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m workers", description="This host's worker, in the foreground.")
     parser.add_argument("--devices", type=int, default=None, help="CPU slots (default: one for each core)")
+    parser.add_argument("--drain", action="store_true", help="take no new job, and end when those here have ended")
     options = parser.parse_args(arguments)
     set_up_logging()
     try:
-        run_worker(load_settings(), options.devices)
+        run_worker(load_settings(), options.devices, drain=options.drain)
     except ErfnetJobsError as error:
         log.error("%s", error)  # noqa: TRY400 - the message stands on its own
         return error.exit_code

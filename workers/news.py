@@ -16,6 +16,7 @@ class News:
         self._poll.register(self._fd, select.POLLIN)
         self._cancelled: deque[PartKey] = deque()
         self.stopping = False
+        self.draining = False
 
     def tell(self) -> None:
         """End the wait of the rounds, this one or the next."""

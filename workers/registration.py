@@ -12,7 +12,7 @@ from erfnet_jobs.errors import AlreadyRunning
 from erfnet_jobs.files import write_atomically
 from erfnet_jobs.launch.storage import storage_id
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.hosts import register_host
+from erfnet_jobs.registry.hosts import register_host, set_drained
 from erfnet_jobs.registry.tables import Host
 from erfnet_jobs.settings import Settings
 from workers.own_devices import FirstLook
@@ -25,8 +25,10 @@ WATCHED_BEATS = 3
 LOOK_SECONDS = 0.1
 
 
-def register(settings: Settings, registry: Registry, instance: str, first: FirstLook) -> None:
-    """Make the host this worker's, which holds its home's lock, with the devices that it has seen.
+def register(settings: Settings, registry: Registry, instance: str, first: FirstLook, *, drain: bool) -> bool:
+    """Make the host this worker's, which holds its home's lock, with the devices that it has seen; maybe drained.
+
+    Whether it was drained before.
 
     Raises AlreadyRunning where a worker with another home lives as this host.
     """
@@ -43,9 +45,16 @@ def register(settings: Settings, registry: Registry, instance: str, first: First
             devices=first.states.seen.values(),
             found=first.found,
         )
+        drained = session.get_one(Host, settings.host_name).drained
+        if drain:
+            set_drained(session, settings.host_name, True)
     for change in (*changes, *first.found.troubles):
         log.warning("%s", change)
     write_atomically(settings.home / INSTANCE_NAME, f"{instance}\n".encode())
+    if drained:
+        name = settings.host_name
+        log.warning("host %s is drained: it gets no job until 'erfnet-jobs hosts resume %s'", name, name)
+    return drained
 
 
 def _refuse_namesake(settings: Settings, registry: Registry) -> None:

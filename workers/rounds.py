@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from erfnet_jobs.client.draining import Drain, Drained
 from erfnet_jobs.errors import AlreadyRunning, ErfnetJobsError
 from erfnet_jobs.launch.gang import PLAN_NAME
 from erfnet_jobs.registry.engine import Registry
@@ -43,13 +44,17 @@ class Rounds:
         self._sender = Sender(settings)
         self._lookout = reaper.Lookout(registry, settings)
         self._sweep = Sweep()
+        self._drain = Drain(settings.host_name, log.info) if news.draining else None
         self._next_beat = 0.0
         self._trouble: str | None = None
         self._unexpected: str | None = None
 
     def run(self) -> None:
-        """Make rounds until told to stop; raises AlreadyRunning when another worker takes the host over."""
-        while not self._news.stopping:
+        """Make rounds until told to stop, or the drained host is empty.
+
+        Raises AlreadyRunning when another worker takes the host over.
+        """
+        while not self._news.stopping and not self._is_drained():
             self._round()
             self._news.wait(min(ROUND_SECONDS, self._settings.beat_interval))
 
@@ -79,6 +84,19 @@ class Rounds:
             if repr(error) != self._unexpected:
                 log.exception("unexpected, in %s; the rounds go on", step.__name__)
             self._unexpected = repr(error)
+
+    def _is_drained(self) -> bool:
+        if self._drain is None or self._trouble is not None:
+            return False
+        try:
+            with self._registry.read() as session:
+                state = self._drain.look(session)
+        except ErfnetJobsError:
+            return False  # the round that follows tells it
+        if state is Drained.RESUMED:
+            log.info("the host has been resumed: this worker goes on")
+            self._drain, self._news.draining = None, False
+        return state is Drained.EMPTY
 
     def _nudge(self) -> None:
         for key in self._news.cancelled():
@@ -113,6 +131,8 @@ class Rounds:
         return pass_once(self._registry, settings.runs, silent, reserve_after=settings.reserve_after, sweep=self._sweep)
 
     def _place(self) -> None:
+        if self._news.stopping:
+            return
         for key in self._pass():
             log.info("job %d, attempt %d: assigned to %s", key.job, key.attempt, key.host)
             if key.host != self._settings.host_name:
@@ -142,7 +162,7 @@ class Rounds:
             if part.cancelled:
                 reaper.cancel_assigned(self._registry, part)
                 self._news.tell()
-            elif part.first_rank == 0 or _ready(part):
+            elif not self._news.stopping and (part.first_rank == 0 or _ready(part)):
                 self._start(part)
         elif part.cancelled and part.leased and not reaper.nudge(self._registry, part.key):
             # Nobody is left to read the wish, and a lease takes long to be found standing still.

@@ -281,6 +281,7 @@ def host_document(host: HostSummary) -> Document:
         "name": host.name,
         "address": host.address,
         "state": "stopped" if host.stopped_at else "drained" if host.drained else "up",
+        "drained": host.drained,
         "version": host.version,
         "storage": host.storage_id,
         "family": host.family,

@@ -48,11 +48,14 @@ def _registered(settings: Settings) -> Iterator[None]:
         yield
 
 
-def become_worker(settings: Settings, devices: int | None) -> None:
-    """Replace this process by the worker, which keeps its id; raises AlreadyRunning while the home has one."""
+def become_worker(settings: Settings, devices: int | None, *, drain: bool = False) -> None:
+    """Replace this process by the worker, which keeps its id; raises AlreadyRunning while the home has one.
+
+    With `drain` it takes no new job, and ends when those that run here have ended.
+    """
     make_private_folder(settings.home)
     options = [] if devices is None else ["--devices", str(devices)]
-    command = module_command("workers", *options)
+    command = module_command("workers", *options, *(["--drain"] if drain else []))
     with _registered(settings):
         # The lock's descriptor closes with the exec; the file then names this process, which lives on.
         os.execve(sys.executable, command, server_environment(settings))  # noqa: S606

@@ -174,14 +174,15 @@ def stop_host(session: Session, name: str, instance: str) -> None:
         record_event(session, "host down", "its worker ended in order", host=name)
 
 
-def set_drained(session: Session, name: str, drained: bool, actor: Actor) -> None:
-    """Keep new jobs from a host, or let them in again. Raises NotFound."""
+def set_drained(session: Session, name: str, drained: bool, actor: Actor | None = None) -> None:
+    """Keep new jobs from a host, or let them in again; without an actor its worker does. Raises NotFound."""
     host = session.get(Host, name)
     if host is None:
         raise _unknown(name)
     if host.drained != drained:
         host.drained = drained
-        record_event(session, "host drained" if drained else "host undrained", "by a user", host=name, actor=actor)
+        kind, by = "host drained" if drained else "host undrained", "a user" if actor else "its worker"
+        record_event(session, kind, f"by {by}", host=name, actor=actor)
 
 
 def host_beats(session: Session) -> dict[str, int]:

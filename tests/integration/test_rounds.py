@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 
 from erfnet_jobs.errors import NotFound
+from erfnet_jobs.jobs import Part
+from erfnet_jobs.registry.attempts import assign
 from erfnet_jobs.registry.checkpoints import get_checkpoint
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import get_host
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.parts import HeldPart, held_parts
-from erfnet_jobs.states import Outcome
+from erfnet_jobs.states import JobState, Outcome
 from tests.services import NewSite, Site
 from workers import rounds as rounds_module
 from workers.news import News
@@ -69,6 +71,20 @@ def test_a_step_that_breaks_does_not_keep_the_others_from_theirs(
 
     assert len(looked) == 2
     assert caplog.text.count("Traceback") == 1
+
+
+def test_a_worker_that_is_told_to_stop_places_and_starts_nothing_more(idle_site: Site) -> None:
+    assigned, queued = idle_site.train(), idle_site.train()
+    with idle_site.registry.write() as session:
+        run_dir = str(idle_site.settings.runs / str(assigned) / "1")
+        assert assign(session, assigned, 0, [Part("here", (0,), 0)], run_dir)
+    rounds = make_rounds(idle_site)
+    rounds._news.stop()
+
+    rounds._round()
+
+    assert [idle_site.job(job).state for job in (assigned, queued)] == [JobState.ASSIGNED, JobState.QUEUED]
+    assert not idle_site.supervisors()
 
 
 def test_an_address_that_others_cannot_reach_is_told(new_site: NewSite, postgres_url: str, sqlite_url: str) -> None:
