@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import select
 import signal
 import tempfile
 import uuid
@@ -85,6 +86,22 @@ class PostgresServer:
         rules = Path(self._server.pgdata, "pg_hba.conf")
         rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
         self._server.psql(f"CREATE ROLE {user} LOGIN SUPERUSER PASSWORD '{password}'; SELECT pg_reload_conf()")
+
+    def halt(self, number: signal.Signals) -> None:
+        """SIGINT shuts it down and ends its sessions, SIGKILL takes its first process away; data and URLs stay."""
+        first = self._server.get_postmaster_info().process
+        ends = [os.pidfd_open(process.pid) for process in (first, *first.children())]
+        first.send_signal(number)
+        for end in ends:
+            assert select.select([end], [], [], 30)[0], "PostgreSQL does not end"
+            os.close(end)
+        # A zombie, where nobody reaps, would seem to hold these still.
+        for lock in (Path(self._server.pgdata, "postmaster.pid"), self.socket.with_name(f"{self.socket.name}.lock")):
+            lock.unlink(missing_ok=True)
+
+    def start_again(self) -> None:
+        """Start it after `halt`."""
+        self._server.ensure_postgres_running()
 
     def stop(self) -> None:
         """End the server and remove its files."""
