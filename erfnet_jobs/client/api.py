@@ -7,7 +7,9 @@ import getpass
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Self
 
@@ -34,6 +36,8 @@ from erfnet_jobs.registry.events import Actor
 from erfnet_jobs.settings import Settings, load_settings
 from erfnet_jobs.states import PLACED, JobKind, JobState
 
+# A user who waits longer than that for the registry is told why.
+PATIENCE_SECONDS = 2.0
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -91,7 +95,7 @@ class Client(Questions):
         """
         request = self._checked(request, then, evaluate)
         _ = self.broker
-        with self.registry.write() as session:
+        with self._write() as session:
             request = with_pinned(session, with_needs(session, request))
             self._check_hosts(session, request)
             rows = insert_jobs(session, request, self.actor, then=then, evaluate=evaluate)
@@ -117,7 +121,7 @@ class Client(Questions):
 
         Raises NotFound, and then nothing is cancelled.
         """
-        with self.registry.write() as session:
+        with self._write() as session:
             for job_id in job_ids:
                 jobs.get_job(session, job_id)
             # By id, as all do that lock several jobs.
@@ -127,6 +131,19 @@ class Client(Questions):
         placed = [job for job in documents if job["state"] in PLACED]
         self._send(lambda broker: _wake_cancel(broker, placed), len(placed), "the jobs are told with their next beat")
         return documents
+
+    @contextmanager
+    def _write(self) -> Iterator[Session]:
+        """A transaction that writes; who waits long for it is told what for."""
+        busy = f"{self.registry.shown_url} is busy: another process writes to it; waiting"
+        slow = threading.Timer(PATIENCE_SECONDS, self.warn, [busy])
+        slow.daemon = True
+        slow.start()
+        try:
+            with self.registry.write() as session:
+                yield session
+        finally:
+            slow.cancel()
 
     def _checked(self, request: Request, then: Sequence[JobKind], evaluate: bool) -> Request:
         """The request with absolute paths; what is not there is an error where this machine will run it."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
@@ -33,7 +34,7 @@ def _configure_sqlite(engine: Engine) -> None:
     def connected(connection: Any, _record: object) -> None:
         # The driver's own BEGIN comes too late for reads that decide; ours is sent below.
         connection.isolation_level = None
-        for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "foreign_keys=ON", "synchronous=FULL"):
+        for pragma in ("foreign_keys=ON", "synchronous=FULL"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -47,7 +48,7 @@ def make_engine(database_url: str) -> Engine:
     url = parse_url(database_url)
     try:
         if url.get_backend_name() == "sqlite":
-            engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+            engine = create_engine(url, connect_args={"timeout": _busy_seconds(url)})
             _configure_sqlite(engine)
             return engine
         return create_engine(url, pool_pre_ping=True, connect_args=POSTGRESQL_WAITS)
@@ -55,6 +56,15 @@ def make_engine(database_url: str) -> Engine:
         raise MissingDependency(
             f"the registry's URL needs the package psycopg ({error}): pip install 'erfnet-jobs[postgresql]'"
         ) from error
+
+
+def _busy_seconds(url: URL) -> float:
+    """How long to wait for other writers of a SQLite file: the URL's `?timeout=`, else a default."""
+    given = url.query.get("timeout", str(BUSY_SECONDS))
+    try:
+        return float(str(given))
+    except ValueError as error:
+        raise UsageError(f"the registry's URL has the timeout {given!r}: give seconds, such as ?timeout=30") from error
 
 
 def explain(error: DBAPIError, shown: str) -> Exception:
@@ -66,7 +76,7 @@ def explain(error: DBAPIError, shown: str) -> Exception:
         return RegistryUnreachable(f"another change of {shown} was in the way ({said}): try again")
     if "locked" in said:
         return RegistryUnreachable(
-            f"{shown} stayed locked for {BUSY_SECONDS} s ({said}): another process holds it; "
+            f"{shown} stayed locked for {_busy_seconds(make_url(shown)):g} s ({said}): another process holds it; "
             "find it with 'fuser', end it, and try again"
         )
     if "not a database" in said:
