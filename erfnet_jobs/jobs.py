@@ -9,6 +9,7 @@ from erfnet_jobs.spec_checks import require, whole
 from erfnet_jobs.specs import Spec
 
 # Seconds. What runs longer than that needs no limit.
+MAX_NAME = 200
 MAX_TIME_LIMIT = 1000 * 86_400.0
 
 
@@ -42,6 +43,12 @@ class Request:
     pinned: tuple[Part, ...] | None = None
 
     def __post_init__(self) -> None:
+        require(
+            self.name is None or (len(self.name) <= MAX_NAME and self.name.isprintable()),
+            "name",
+            self.name,
+            f"give at most {MAX_NAME} printable characters",
+        )
         require(whole(self.max_attempts, 1, 100), "max attempts", self.max_attempts, "give a number from 1 to 100")
         require(whole(self.priority, -1000, 1000), "priority", self.priority, "give a number from -1000 to 1000")
         require(

@@ -1,16 +1,20 @@
 """Where everything is: flags > ERFNET_JOBS_* > config.toml in the home > defaults, one frozen Settings. Stdlib only."""
 
 import os
+import re
 import socket
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from erfnet_jobs.errors import UsageError
 
 PREFIX = "ERFNET_JOBS_"
+HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+# May hold passwords: never shown, not in a traceback either.
+SECRET = frozenset({"broker_url", "database_url"})
 CONFIG_NAME = "config.toml"
 # sun_path of a Unix socket holds 108 bytes with its end (unix(7)).
 MAX_SOCKET_PATH = 107
@@ -34,8 +38,8 @@ class Settings:
     runs: Path
     host_name: str
     host_address: str
-    broker_url: str | None = None
-    database_url: str | None = None
+    broker_url: str | None = field(default=None, repr=False)
+    database_url: str | None = field(default=None, repr=False)
     beat_interval: float = 2.0
     lease_timeout: float = 30.0
     start_timeout: float = 120.0
@@ -86,6 +90,13 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _host_name(text: str) -> str:
+    """It becomes part of file names and of queue names."""
+    if not HOST_NAME.fullmatch(text):
+        raise ValueError("not a name of letters, digits, dots, dashes and underscores")
+    return text
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
@@ -102,6 +113,7 @@ def _switch(text: str) -> bool:
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {
+    "host_name": _host_name,
     "home": _path,
     "runs": _path,
     "hccn_conf": _path,
@@ -127,7 +139,8 @@ def _read(name: str, value: object, source: str) -> Any:
             raise ValueError("one value is needed")  # noqa: TRY004, TRY301 - told as other values that cannot be read
         return _READERS.get(name, str)(str(value))
     except (ValueError, RuntimeError) as error:  # RuntimeError: '~name' of a user that is not there
-        raise UsageError(f"{source} is {value!r}: {error}; correct it or take it out") from error
+        shown = "not readable" if name in SECRET else repr(value)
+        raise UsageError(f"{source} is {shown}: {error}; correct it or take it out") from error
 
 
 def _config(home: Path, names: frozenset[str]) -> dict[str, Any]:
@@ -164,7 +177,8 @@ def load_settings(flags: Mapping[str, object] | None = None, environ: Mapping[st
     home = given.get("home") or _path(environ.get("HOME", "~") + "/.erfnet-jobs")
     values = {**_config(home, names - {"home"}), **given, "home": home}
     values.setdefault("runs", home / "runs")
-    values.setdefault("host_name", socket.gethostname())
+    if "host_name" not in values:
+        values["host_name"] = _read("host_name", socket.gethostname(), "this machine's name")
     if "host_address" not in values:
         values["host_address"] = _address()
     settings = Settings(**values)

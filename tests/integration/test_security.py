@@ -20,6 +20,7 @@ from erfnet_jobs.launch.processes import living
 from erfnet_jobs.launch.program import module_command
 from erfnet_jobs.plan import Plan, RankPlace, write_plan
 from erfnet_jobs.reports import Failed, decode
+from erfnet_jobs.settings import load_settings
 from erfnet_jobs.states import JobKind, JobState
 from erfnet_jobs.train_spec import TrainSpec
 from tests.conftest import PostgresServer
@@ -241,3 +242,35 @@ def test_a_home_is_private_and_runs_are_as_the_umask_says(
     written = list(site.settings.runs.rglob("*"))
     assert len(written) > 5
     assert {path.stat().st_mode & 0o777 for path in written} == {0o750, 0o640}
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "a b", "$(id)", "-x", "a\nb", ""])
+def test_host_names_that_are_no_names_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="host_name"):
+        load_settings({"home": tmp_path, "host_name": name}, {})
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31mb", "a\nb", "x" * 201])
+def test_job_names_that_write_on_terminals_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="printable"):
+        Request(TrainSpec("/data"), name=name)
+
+
+def test_names_and_paths_are_no_shells_words(new_site: NewSite, sqlite_url: str) -> None:
+    site = new_site(sqlite_url)
+    data = site.folder / "$(touch evil) ; touch evil `touch evil` '\"é"
+    data.symlink_to(empty_dataset(site.folder / "real"))
+    site.start_worker()
+    job = site.submit(Request(TrainSpec(str(data), epochs=(1, 1, 1, 1)), name="$(touch evil); rm -rf '\" %s"))
+    site.until(job, JobState.SUCCEEDED)
+    assert not list(site.folder.rglob("evil"))
+
+
+def test_no_shell_is_ever_started() -> None:
+    words = ("shell=True", "os.system", "os.popen", "pickle.load", "yaml.load", "eval(")
+    root = Path(__file__).parents[2]
+    sources = [path for folder in ("erfnet_jobs", "workers") for path in (root / folder).rglob("*.py")]
+    assert len(sources) > 100
+    found = [(str(path), word) for path in sources for word in words if word in path.read_text()]
+    # ERFNet's own `.eval(` would be one of a module; PyTorch's files are read as weights only (torch_files.py).
+    assert not found

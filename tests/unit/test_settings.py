@@ -14,11 +14,12 @@ PATHS = st.text("abc/ é-_.", min_size=1, max_size=12).map(lambda text: Path("/"
 SECONDS = st.floats(1e-3, 1e6)
 URLS = st.none() | st.sampled_from(("redis://host:6379/0", "postgresql+psycopg://u:p@host/db"))
 NAMES = st.text("abc-1.", min_size=1, max_size=12)
+HOST_NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,9}", fullmatch=True)
 SETTINGS = st.builds(
     Settings,
     home=PATHS,
     runs=PATHS,
-    host_name=NAMES,
+    host_name=HOST_NAMES,
     host_address=NAMES,
     broker_url=URLS,
     database_url=URLS,
@@ -121,3 +122,12 @@ def test_the_same_with_another_home(tmp_path: Path) -> None:
         None,
         5.0,
     )
+
+
+def test_a_url_is_no_part_of_an_error_or_of_a_traceback(tmp_path: Path) -> None:
+    settings = load_settings({"home": tmp_path, "broker_url": "redis://:secret@host"}, {})
+    assert "secret" not in repr(settings)
+    (tmp_path / "config.toml").write_text('broker_url = ["redis://:secret@host"]')
+    with pytest.raises(UsageError, match=r"broker_url in .*: one value is needed") as caught:
+        load_settings({"home": tmp_path}, {})
+    assert "secret" not in str(caught.value)
