@@ -11,24 +11,11 @@ from erfnet_jobs.ascend.devices import ASCEND_CHIP
 from erfnet_jobs.ascend.rank_table import RankTable, Server, from_document, to_text
 from erfnet_jobs.ascend.rank_table_make import KnownDevice, KnownHost, make_table
 from erfnet_jobs.errors import UsageError
+from erfnet_jobs.launch.gang import LOOPBACK
+from erfnet_jobs.launch.ranks import Ranks, without_note
 from erfnet_jobs.plan import ASCEND, CPU, RankPlace
 from erfnet_jobs.registry.parts import PartKey, parts_of_attempt
 from erfnet_jobs.registry.tables import Device, Host, Job
-
-LOOPBACK = "127.0.0.1"
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """The places of an attempt's ranks by rank, and the text of the rank table they get.
-
-    `note` is for the event log: which table it is, or why there is none; None where nobody expects one.
-    """
-
-    places: tuple[RankPlace, ...]
-    target: str
-    table: str | None = None
-    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +42,7 @@ def ranks_of(session: Session, key: PartKey) -> Ranks:
     try:
         table = make_table(_known(seats)) if own is None else _with_addresses(own, seats)
     except UsageError as error:
-        return Ranks(places, target, note=f"without a rank table, as none can be made: {error}")
+        return Ranks(places, target, note=without_note(error))
     note = "the user's own rank table" if own else f"a rank table of {len(seats)} server{'s'[: len(seats) > 1]}"
     return Ranks(places, target, to_text(table), note)
 

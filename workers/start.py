@@ -20,7 +20,7 @@ from erfnet_jobs.ascend.environment import ATTEMPT_MARK
 from erfnet_jobs.errors import ErfnetJobsError, RanksFailed, UsageError
 from erfnet_jobs.files import sync_folder, write_atomically
 from erfnet_jobs.launch.foreground import disk_errors
-from erfnet_jobs.launch.gang import PLAN_NAME, attempt_mark
+from erfnet_jobs.launch.gang import PLAN_NAME, RANK_TABLE_NAME, attempt_mark
 from erfnet_jobs.launch.program import module_command, with_this_package
 from erfnet_jobs.plan import CheckpointFile, Plan, write_plan
 from erfnet_jobs.registry.attempts import End, claim, end_part
@@ -37,7 +37,6 @@ from workers.ranks import ranks_of
 from workers.revision import revision
 
 JOB_NAME = "job.json"
-RANK_TABLE_NAME = "rank_table.json"
 SUPERVISOR = "workers.supervisor"
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from erfnet_jobs.errors import DiskFull, ErfnetJobsError, RanksFailed
-from erfnet_jobs.launch.gang import PLAN_NAME, Gang
+from erfnet_jobs.launch.gang import LOOPBACK, PLAN_NAME, Gang
 from erfnet_jobs.launch.verdict import GangResult
 from erfnet_jobs.launch.watch import GangWatch
 from erfnet_jobs.plan import Plan, read_plan
@@ -35,7 +35,6 @@ PAUSE_SECONDS = 0.5
 PEEK_SECONDS = 0.4
 # Between two looks at a registry that does not answer.
 RETRY_SECONDS = 1.0
-LOOPBACK = "127.0.0.1"
 
 
 class Supervisor:

@@ -85,12 +85,15 @@ def _run(
 
     from erfnet_jobs.cli.live import Course
     from erfnet_jobs.launch.foreground import local_plan, run_here
+    from erfnet_jobs.launch.ranks import local_ranks
 
-    plan = replace(local_plan(spec, session.settings, devices), time_limit=time_limit)
-    click.echo(f"{plan.kind} on {plan.world_size} ranks in {plan.run_dir}", err=True)
+    ranks = local_ranks(spec.cards, devices, session.settings)
+    plan = replace(local_plan(spec, session.settings, ranks), time_limit=time_limit)
+    table = f", {ranks.note}" if ranks.note else ""
+    click.echo(f"{plan.kind} on {plan.world_size} ranks in {plan.run_dir}{table}", err=True)
     course = Course()
     try:
-        result = run_here(plan, session.settings, course.take)
+        result = run_here(plan, session.settings, course.take, rank_table=ranks.table)
     finally:
         course.live.end()
     _tell(plan, course, result, as_json)

@@ -12,14 +12,15 @@ from pathlib import Path
 from types import FrameType
 
 from erfnet_jobs.allowed_paths import allowed_roots, check_plan
-from erfnet_jobs.ascend.devices import local_devices, threads_per_rank
-from erfnet_jobs.errors import BadCheckpoint, BadData, DiskFull, MissingDependency, NoHostFits, UsageError
-from erfnet_jobs.files import absolute_path, make_private_folder
-from erfnet_jobs.launch.gang import PLAN_NAME, Gang
+from erfnet_jobs.ascend.devices import threads_per_rank
+from erfnet_jobs.errors import BadCheckpoint, BadData, DiskFull, MissingDependency, UsageError
+from erfnet_jobs.files import absolute_path, make_private_folder, write_atomically
+from erfnet_jobs.launch.gang import PLAN_NAME, RANK_TABLE_NAME, Gang
 from erfnet_jobs.launch.program import RankProgram, rank_program
+from erfnet_jobs.launch.ranks import Ranks
 from erfnet_jobs.launch.verdict import GangResult
 from erfnet_jobs.launch.watch import GangWatch, ReportLine
-from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace, write_plan
+from erfnet_jobs.plan import CheckpointFile, Plan, write_plan
 from erfnet_jobs.settings import Settings
 from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
 from erfnet_jobs.states import Outcome
@@ -83,35 +84,23 @@ def inputs_of(spec: Spec) -> tuple[CheckpointFile, ...]:
             return (CheckpointFile(str(spec.checkpoint)),)
 
 
-def _chosen_devices(cards: int, devices: tuple[int, ...] | None) -> tuple[int, ...]:
-    ids = tuple(device.id for device in local_devices())
-    if devices is None:
-        if cards > len(ids):
-            raise NoHostFits(f"{cards} cards are asked for and this host has {len(ids)} devices: ask for fewer")
-        return ids[:cards]
-    if unknown := sorted(set(devices) - set(ids)):
-        raise NoHostFits(f"this host has no device {', '.join(map(str, unknown))}: it has {ids[0]}-{ids[-1]}")
-    if len(set(devices)) != cards or len(devices) != cards:
-        raise UsageError(f"devices are {devices}: give {cards} different ones, as many as cards")
-    return devices
-
-
-def local_plan(spec: Spec, settings: Settings, devices: tuple[int, ...] | None = None) -> Plan:
+def local_plan(spec: Spec, settings: Settings, ranks: Ranks) -> Plan:
     """The plan of an attempt on this host, in a folder of its own below `settings.runs`; nothing is written yet.
 
-    Raises BadData, BadCheckpoint, NoHostFits or UsageError for what cannot be run here.
+    Raises BadData, BadCheckpoint or UsageError for what cannot be run here.
     """
     checked = with_checked_paths(spec)
-    chosen = _chosen_devices(spec.cards, devices)
-    name = f"local-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    run_dir = settings.runs / f"local-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}" / "1"
     plan = Plan(
         kind=checked.kind,
         spec=checked,
-        run_dir=str(settings.runs / name / "1"),
+        run_dir=str(run_dir),
         data_dir=str(settings.data_dir),
-        ranks=tuple(RankPlace(rank, settings.host_name, device, rank) for rank, device in enumerate(chosen)),
+        ranks=ranks.places,
+        device_target=ranks.target,
+        rank_table=None if ranks.table is None else str(run_dir / RANK_TABLE_NAME),
         inputs=inputs_of(checked),
-        threads=threads_per_rank(len(chosen)),
+        threads=threads_per_rank(len(ranks.places)),
         allowed=allowed_roots(settings),
     )
     check_plan(plan)
@@ -156,11 +145,15 @@ def _noted_signals() -> Iterator[list[int]]:
 
 
 def run_here(
-    plan: Plan, settings: Settings, on_line: Callable[[ReportLine], None], default: RankProgram | None = None
+    plan: Plan,
+    settings: Settings,
+    on_line: Callable[[ReportLine], None],
+    default: RankProgram | None = None,
+    rank_table: str | None = None,
 ) -> GangResult:
     """Run the plan to its end and give each report to `on_line`; SIGINT and SIGTERM end all of it (CANCELLED).
 
-    `default` is what ranks run unless ERFNET_JOBS_RANK_MODULE says otherwise.
+    `default` is what ranks run unless ERFNET_JOBS_RANK_MODULE says otherwise; `rank_table` is the text of their table.
 
     Whatever happens, no process of the gang is left when this returns or raises. Raises MissingDependency, DiskFull or
     UsageError when it cannot be started.
@@ -174,6 +167,8 @@ def run_here(
             with disk_errors(run_dir):
                 make_private_folder(settings.home)
                 run_dir.mkdir(parents=True, exist_ok=True)
+                if plan.rank_table is not None and rank_table is not None:
+                    write_atomically(Path(plan.rank_table), rank_table.encode())
                 write_plan(plan, run_dir / PLAN_NAME)
                 gang.start()
             return _course(

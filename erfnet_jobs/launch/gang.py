@@ -27,6 +27,8 @@ PLAN_NAME = "plan.json"
 # Between SIGTERM and SIGKILL. Ranks have nothing to tidy up; those of all hosts are to be gone within 2 s of a failure,
 # and a cancelled job's devices free within 5 s.
 GRACE = 0.5
+RANK_TABLE_NAME = "rank_table.json"
+LOOPBACK = "127.0.0.1"
 KILL_TIMEOUT = 5.0
 
 
@@ -50,7 +52,7 @@ class Gang:
         host: str,
         *,
         scheduler: tuple[str, int] | None = None,
-        address: str = "127.0.0.1",
+        address: str = LOOPBACK,
         rank_table: Path | None = None,
         program: RankProgram | None = None,
         base_environ: Mapping[str, str] = os.environ,

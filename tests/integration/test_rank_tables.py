@@ -17,6 +17,7 @@ from erfnet_jobs.ascend.rank_table_check import table_faults
 from erfnet_jobs.client.pinning import with_pinned
 from erfnet_jobs.errors import BadData, UsageError
 from erfnet_jobs.jobs import Part, Request
+from erfnet_jobs.launch.ranks import Ranks
 from erfnet_jobs.plan import ASCEND, CPU, read_plan
 from erfnet_jobs.registry.attempts import assign
 from erfnet_jobs.registry.engine import Registry
@@ -28,7 +29,7 @@ from erfnet_jobs.states import JobState
 from erfnet_jobs.train_spec import TrainSpec
 from tests.registry_steps import ACTOR, seen_device
 from tests.services import Site
-from workers.ranks import Ranks, ranks_of
+from workers.ranks import ranks_of
 
 OF_910B = {"kind": ASCEND_CHIP, "name": "910B3", "generation": "910B"}
 

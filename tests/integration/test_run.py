@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from erfnet_jobs.errors import NoHostFits
 from erfnet_jobs.launch.processes import has_mark, living
 from erfnet_jobs.launch.program import RANK_MODULE, SCRIPTED
 from erfnet_jobs.launch.scripted_rank import SCRIPT
+from erfnet_jobs.plan import ASCEND, CPU, read_plan
+from tests.ascend_host import AscendHost
 from tests.gang_steps import Script, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +70,35 @@ class Shell:
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
+
+
+def test_devices_in_any_order_are_used_in_theirs(shell: Shell) -> None:
+    code, _, error = shell.run("train", "--data", str(shell.data), "--devices", "1,0", "--epochs", "1,1,1,1")
+    assert code == 0, error
+    plan = read_plan(shell.run_dir() / "plan.json")
+    assert [(place.rank, place.device, place.local_rank) for place in plan.ranks] == [(0, 0, 0), (1, 1, 1)]
+    assert (plan.device_target, plan.rank_table) == (CPU, None)
+
+
+def test_on_an_ascend_host_ranks_get_its_idle_devices_and_a_rank_table(shell: Shell) -> None:
+    host = AscendHost(shell.folder, "910B", cards=4)
+    host.set_health(0, "Alarm", "80C98002")
+    host.add_process(1, pid=os.getpid())
+    shell.environ |= {**host.environ, "ERFNET_JOBS_HOST_ADDRESS": "10.88.0.1"}
+
+    code, _, error = shell.run("train", "--data", str(shell.data), "--cards", "2", "--epochs", "1,1,1,1")
+
+    assert code == 0, error
+    assert "a rank table of 1 server" in error
+    plan = read_plan(shell.run_dir() / "plan.json")
+    assert (plan.device_target, [place.device for place in plan.ranks]) == (ASCEND, [2, 3])
+    assert plan.ranks[0].cores == "24-47"
+    (server,) = json.loads(Path(plan.rank_table or "").read_bytes())["server_list"]
+    assert [device["device_id"] for device in server["device"]] == ["2", "3"]
+    assert (server["server_id"], server["pod_ip"]) == ("10.88.0.1", "127.0.0.1")
+    code, _, error = shell.run("train", "--data", str(shell.data), "--cards", "3")
+    assert code == NoHostFits.exit_code
+    assert "2 of them in health and idle" in error
 
 
 def test_train_says_what_it_wrote_and_where(shell: Shell) -> None:
