@@ -26,9 +26,8 @@ def end_with(plan, monkeypatch, error=None):
         if error:
             raise error
 
-    monkeypatch.setattr(rank, "_work", work)
     monkeypatch.setattr(rank.os, "environ", {})
-    code = rank.main([f"{plan.run_dir}/plan.json"])
+    code = rank.main([f"{plan.run_dir}/plan.json"], work)
     lines, _ = read_lines(plan.report_path(0), 0)
     return code, decode(lines[-1])
 
