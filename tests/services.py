@@ -252,6 +252,12 @@ class Site:
         module = self.environ[RANK_MODULE].encode()
         return [pid for pid in self.processes() if module in _read(pid, "cmdline").split(b"\0")]
 
+    def rank(self, number: int) -> int:
+        """The process of one rank of a gang on this host."""
+        mark = f"RANK_ID={number}".encode()
+        (found,) = [pid for pid in self.ranks() if mark in _read(pid, "environ").split(b"\0")]
+        return found
+
     def processes(self) -> list[int]:
         """All living processes that were started with this home."""
         mark = f"ERFNET_JOBS_HOME={self.home}".encode()

@@ -19,13 +19,6 @@ HANG = [["hello"], ["print", "last words"], ["hang"]]
 WITHIN_SECONDS = 2.0
 
 
-def rank_process(site: Site, rank: int) -> int:
-    """The process of a rank of a host."""
-    mark = f"RANK_ID={rank}".encode()
-    (found,) = [pid for pid in site.ranks() if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")]
-    return found
-
-
 def ranks_of(hosts: TwoHosts) -> list[int]:
     return [pid for site in hosts.both for pid in site.ranks()]
 
@@ -56,7 +49,7 @@ def test_a_killed_rank_ends_the_others_on_both_hosts(new_hosts: NewHosts, own_re
     hosts.left.until(job, RUNNING)
     assert len(ranks_of(hosts)) == 4
 
-    os.kill(rank_process(hosts.right, 2), signal.SIGKILL)
+    os.kill(hosts.right.rank(2), signal.SIGKILL)
     eventually(lambda: not ranks_of(hosts), "the ranks of both hosts are gone", WITHIN_SECONDS)
     hosts.left.until(job, SUCCEEDED)
 
