@@ -1,6 +1,7 @@
 """Taking this machine's servers down, with or without the jobs that run here."""
 
 from collections.abc import Callable
+from contextlib import closing
 from enum import StrEnum
 
 from sqlalchemy import and_, select
@@ -12,6 +13,7 @@ from erfnet_jobs.local import redis_server, worker_process
 from erfnet_jobs.local.deadline import wait_until
 from erfnet_jobs.local.locks import held_lock
 from erfnet_jobs.local.marks import kill_marked, marked_processes
+from erfnet_jobs.local.processes import command_of
 from erfnet_jobs.registry.attempts import End, end_attempt, end_part
 from erfnet_jobs.registry.tables import Attempt, Placement
 from erfnet_jobs.settings import Settings
@@ -33,35 +35,78 @@ class Running(StrEnum):
 def take_down(settings: Settings, running: Running, say: Say) -> list[str]:
     """Stop the worker and the embedded Redis; what was stopped.
 
-    Raises UsageError where jobs run here and `running` is REFUSE, RegistryUnreachable where that cannot be known.
+    Raises UsageError where jobs run here and `running` is REFUSE, RegistryUnreachable where that cannot be known. With
+    CANCEL everything of this host ends in any case; RegistryUnreachable says that the registry could not be told.
     """
     if not settings.home.is_dir():
         return []
-    with held_lock(settings.home / "up.lock", lambda: say("another 'up' or 'down' is at work here; waiting for it")):
-        client = Client(settings, warn=say)
-        jobs = [] if running is Running.LEAVE else _jobs_here(client)
-        if jobs and running is Running.REFUSE:
+    with (
+        held_lock(settings.home / "up.lock", lambda: say("another 'up' or 'down' is at work here; waiting for it")),
+        closing(Client(settings, warn=say)) as client,
+    ):
+        if running is Running.CANCEL:
+            return _end_all(client, say)
+        if running is Running.REFUSE and (jobs := _jobs_here(client)):
             raise UsageError(_refusal(jobs))
-        # Without its worker nothing new is placed here, and the supervisors still read wishes from the registry.
-        stopped = ["worker"] if worker_process.stop_worker(settings) else []
-        if running is Running.CANCEL:
-            jobs = sorted(set(jobs) | set(_jobs_here(client)))
-            _cancel(client, jobs, say)
-        if settings.embedded_broker and redis_server.stop_redis(settings):
-            stopped.append("Redis")
-        if running is Running.CANCEL:
-            settle(client)
-        client.close()
-        return stopped
+        return [*_stop_worker(settings), *_stop_redis(settings)]
 
 
-def settle(client: Client) -> None:
-    """Kill what is left of this home's processes, and end their attempts, for no supervisor is left to do it."""
-    if not kill_marked(client.settings.home):
+def _stop_worker(settings: Settings) -> list[str]:
+    return ["worker"] if worker_process.stop_worker(settings) else []
+
+
+def _stop_redis(settings: Settings) -> list[str]:
+    return ["Redis"] if settings.embedded_broker and redis_server.stop_redis(settings) else []
+
+
+def _end_all(client: Client, say: Say) -> list[str]:
+    """Cancel what runs here and end every process; a registry that is away keeps nothing alive."""
+    settings = client.settings
+    told = _Told(say)
+    jobs: set[int] = set()
+    told.take(lambda: jobs.update(_jobs_here(client)))
+    # Without its worker nothing new is placed here, and the supervisors still read wishes from the registry.
+    stopped = _stop_worker(settings)
+    told.take(lambda: jobs.update(_jobs_here(client)))
+    told.take(lambda: _cancel(client, sorted(jobs), say))
+    stopped += _stop_redis(settings)
+    _kill_rest(settings)
+    told.take(lambda: _settle(client))
+    if told.trouble is not None:
+        raise RegistryUnreachable(
+            f"all processes of {settings.home} have ended, but the registry could not be told ({told.trouble}): once "
+            "it answers, run 'erfnet-jobs down --cancel' again; else the attempts count as lost, and go on elsewhere"
+        ) from told.trouble
+    return stopped
+
+
+class _Told:
+    """What the registry is told, step by step, until it does not answer."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self.trouble: ErfnetJobsError | None = None
+
+    def take(self, step: Callable[[], None]) -> None:
+        if self.trouble is not None:
+            return
+        try:
+            step()
+        except (RegistryUnreachable, RegistryNotMigrated) as error:
+            self._say(f"{error}; what runs here is ended all the same")
+            self.trouble = error
+
+
+def _kill_rest(settings: Settings) -> None:
+    if not kill_marked(settings.home):
         raise ErfnetJobsError(
-            f"processes of {client.settings.home} cannot be ended: the kernel holds them (a device or a file server "
+            f"processes of {settings.home} cannot be ended: the kernel holds them (a device or a file server "
             "that does not answer); look with 'ps', and run 'erfnet-jobs down --cancel' again"
         )
+
+
+def _settle(client: Client) -> None:
+    """Kill what is left of the attempts here, and end them, for no supervisor is left to do it."""
     for job, attempt, run_dir in _parts_here(client):
         if not kill_attempt(f"{client.settings.host_name}:{run_dir}"):
             _end(client, job, attempt)
@@ -87,16 +132,24 @@ def _parts_here(client: Client) -> list[tuple[int, int, str]]:
         with client.registry.read() as session:
             return [(job, attempt, run_dir) for job, attempt, run_dir in session.execute(held)]
     except RegistryNotMigrated:
+        if _supervisors(client.settings):
+            raise
         return []
+
+
+def _supervisors(settings: Settings) -> list[int]:
+    found = marked_processes(settings.home)
+    return [process.pid for process in found if "workers.supervisor" in command_of(process.pid)]
 
 
 def _jobs_here(client: Client) -> list[int]:
     """The jobs with a part on this host that has not ended; none where there is no registry."""
     try:
         return sorted({job for job, _, _ in _parts_here(client)})
-    except RegistryUnreachable as error:
+    except (RegistryUnreachable, RegistryNotMigrated) as error:
         raise RegistryUnreachable(
-            f"{error}; so nobody knows which jobs run here: mend it, or stop the worker alone with --leave"
+            f"{error}; so nobody knows which jobs run here: mend it, end all of them with --cancel, or stop the worker "
+            "alone with --leave"
         ) from error
 
 

@@ -1,6 +1,7 @@
 """The servers of one machine with real processes: up, down, two at once, and what must never be signalled."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from erfnet_jobs.errors import (
     ErfnetJobsError,
     MissingDependency,
     RegistryNotMigrated,
+    RegistryUnreachable,
     UsageError,
 )
 from erfnet_jobs.jobs import Request
@@ -154,6 +156,65 @@ def test_jobs_keep_it_from_going_down(settings: Settings, tmp_path: Path, monkey
         take_down(settings, Running.CANCEL, quiet)
         assert client.job(job)["state"] == "cancelled"
     assert not marked_processes(settings.home)
+
+
+def running_job(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """A training that hangs, deaf to SIGTERM, with all servers up; its id."""
+    script = folder / "script.json"
+    script.write_text('{"default": [["hello"], ["stray"], ["hang_deaf"]]}')
+    monkeypatch.setenv(SCRIPT, str(script))
+    bring_up(settings, 2, quiet)
+    with Client(settings, warn=quiet) as client:
+        job: int = client.submit(Request(TrainSpec(str(empty_dataset(folder / "data")), cards=2)), evaluate=False)[0][
+            "id"
+        ]
+        assert wait_until(lambda: client.job(job)["state"] == "running", 60)
+    return job
+
+
+def state_of(settings: Settings, job: int) -> object:
+    with Client(settings, warn=quiet) as client:
+        return client.job(job)["state"]
+
+
+def test_down_without_redis(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = running_job(settings, tmp_path, monkeypatch)
+    redis = redis_server.running_redis(settings)
+    assert redis is not None
+    stop(redis, 0)
+
+    assert take_down(settings, Running.CANCEL, quiet) == ["worker"]
+
+    assert state_of(settings, job) == "cancelled"
+    assert not marked_processes(settings.home)
+
+
+@pytest.mark.parametrize("away", ["unreachable", "newer"])
+def test_down_without_the_registry(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    job = running_job(settings, tmp_path, monkeypatch)
+    other = tmp_path / "newer.sqlite"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE alembic_version AS SELECT '9999' AS version_num")
+    connection.close()
+    url = f"sqlite:///{other}" if away == "newer" else "postgresql+psycopg://nobody@127.0.0.1:1/none"
+    without = replace(settings, database_url=url)
+    said: list[str] = []
+
+    with pytest.raises(RegistryUnreachable, match="nobody knows which jobs run here.*--cancel.*--leave"):
+        take_down(without, Running.REFUSE, quiet)
+    assert running_worker(settings)
+    with pytest.raises(RegistryUnreachable, match=r"all processes of .* have ended, but .*down --cancel' again"):
+        take_down(without, Running.CANCEL, said.append)
+
+    assert "what runs here is ended all the same" in said[0]
+    assert not marked_processes(settings.home)
+    assert not redis_server.answers(settings)
+    assert running_worker(settings) is None
+    assert state_of(settings, job) == "running"
+    assert take_down(settings, Running.CANCEL, quiet) == []
+    assert state_of(settings, job) == "cancelled"
 
 
 def test_a_supervisor_that_was_killed_does_not_stop_down(
