@@ -138,26 +138,6 @@ def test_two_at_once_start_one_of_each(settings: Settings) -> None:
     assert take_down(settings, Running.REFUSE, quiet) == []
 
 
-def test_jobs_keep_it_from_going_down(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = tmp_path / "script.json"
-    script.write_text('{"default": [["hello"], ["hang"]]}')
-    monkeypatch.setenv(SCRIPT, str(script))
-    bring_up(settings, 2, quiet)
-    with Client(settings, warn=quiet) as client:
-        job = client.submit(Request(TrainSpec(str(empty_dataset(tmp_path / "data")), cards=2)), evaluate=False)[0]["id"]
-        assert wait_until(lambda: client.job(job)["state"] == "running", 60)
-        with pytest.raises(UsageError, match=rf"job {job} runs here.*--cancel.*--leave"):
-            take_down(settings, Running.REFUSE, quiet)
-        assert running_worker(settings)
-        assert take_down(settings, Running.LEAVE, quiet) == ["worker", "Redis"]
-        assert len(marked_processes(settings.home)) == 3
-        assert client.job(job)["state"] == "running"
-        assert bring_up(settings, 2, quiet).started == ("Redis", "worker")
-        take_down(settings, Running.CANCEL, quiet)
-        assert client.job(job)["state"] == "cancelled"
-    assert not marked_processes(settings.home)
-
-
 def running_job(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """A training that hangs, deaf to SIGTERM, with all servers up; its id."""
     script = folder / "script.json"
@@ -175,6 +155,20 @@ def running_job(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatc
 def state_of(settings: Settings, job: int) -> object:
     with Client(settings, warn=quiet) as client:
         return client.job(job)["state"]
+
+
+def test_jobs_keep_it_from_going_down(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = running_job(settings, tmp_path, monkeypatch)
+    with pytest.raises(UsageError, match=rf"job {job} runs here.*--cancel.*--leave"):
+        take_down(settings, Running.REFUSE, quiet)
+    assert running_worker(settings)
+    assert take_down(settings, Running.LEAVE, quiet) == ["worker", "Redis"]
+    assert len(marked_processes(settings.home)) == 5  # a supervisor, two ranks and what each of these has started
+    assert state_of(settings, job) == "running"
+    assert bring_up(settings, 2, quiet).started == ("Redis", "worker")
+    take_down(settings, Running.CANCEL, quiet)
+    assert state_of(settings, job) == "cancelled"
+    assert not marked_processes(settings.home)
 
 
 def test_down_without_redis(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +196,7 @@ def test_down_without_the_registry(
     without = replace(settings, database_url=url)
     said: list[str] = []
 
-    with pytest.raises(RegistryUnreachable, match="nobody knows which jobs run here.*--cancel.*--leave"):
+    with pytest.raises(RegistryUnreachable, match=r"nobody knows which jobs run here.*--cancel.*--leave"):
         take_down(without, Running.REFUSE, quiet)
     assert running_worker(settings)
     with pytest.raises(RegistryUnreachable, match=r"all processes of .* have ended, but .*down --cancel' again"):
@@ -220,18 +214,12 @@ def test_down_without_the_registry(
 def test_a_supervisor_that_was_killed_does_not_stop_down(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = tmp_path / "script.json"
-    script.write_text('{"default": [["hello"], ["hang"]]}')
-    monkeypatch.setenv(SCRIPT, str(script))
-    bring_up(settings, 2, quiet)
-    with Client(settings, warn=quiet) as client:
-        job = client.submit(Request(TrainSpec(str(empty_dataset(tmp_path / "data")), cards=2)), evaluate=False)[0]["id"]
-        assert wait_until(lambda: client.job(job)["state"] == "running", 60)
-        take_down(settings, Running.LEAVE, quiet)
-        for found in marked_processes(settings.home):
-            stop(found, 0)
-        take_down(settings, Running.CANCEL, quiet)
-        assert client.job(job)["state"] == "cancelled"
+    job = running_job(settings, tmp_path, monkeypatch)
+    take_down(settings, Running.LEAVE, quiet)
+    for found in marked_processes(settings.home):
+        stop(found, 0)
+    take_down(settings, Running.CANCEL, quiet)
+    assert state_of(settings, job) == "cancelled"
 
 
 def test_a_worker_that_ends_at_its_start_shows_its_log(settings: Settings) -> None:
