@@ -26,6 +26,18 @@ def queues_of(host: str) -> list[str]:
     return [*(kind_queue(kind) for kind in JobKind), host_queue(host)]
 
 
+def _refuse(_body: bytes) -> bytes:
+    raise ValueError("compressed messages are none of ours")
+
+
+def refuse_compressed() -> None:
+    """Have Kombu, in this process, unpack no message: a few bytes could become all the memory there is."""
+    from kombu import compression
+
+    for content_type in compression.encoders():
+        compression.register(_refuse, _refuse, content_type)
+
+
 def make_app(settings: Settings, news: News) -> Any:
     """The app with its tasks: JSON only, nothing fetched ahead, no results, reconnects for ever."""
     from celery import Celery
@@ -44,6 +56,7 @@ def make_app(settings: Settings, news: News) -> Any:
     )
     # Kombu looks so often whether Redis still answers, and leaves a link that died without a word for a new one.
     app.conf.broker_transport_options["health_check_interval"] = HEALTH_SECONDS
+    refuse_compressed()
     register_tasks(app, settings.host_name, news)
     return app
 

@@ -5,6 +5,7 @@ import json
 import pickle
 import subprocess
 import uuid
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from tests.layout import empty_dataset
 from tests.services import NewSite, RedisServer, Site, eventually
 
 TRAIN_QUEUE = kind_queue(JobKind.TRAIN)
+BOMB_BYTES = 300 << 20
 SECRET_NAMES = (b"ERFNET_JOBS_BROKER_URL=", b"ERFNET_JOBS_DATABASE_URL=")
 
 
@@ -76,6 +78,25 @@ def test_a_message_runs_no_code(site: Site, redis_server: RedisServer) -> None:
 
     assert not touched.exists()
     assert "Refusing to deserialize" in site.log
+
+
+def test_a_message_unpacks_to_nothing_large(site: Site, redis_server: RedisServer) -> None:
+    bomb = json.loads(message(zlib.compress(bytes(BOMB_BYTES)), "application/json", "erfnet_jobs.place"))
+    client = redis_server.client()
+    for method in ("application/x-gzip", "zlib", "bzip2", "application/x-lzma"):
+        bomb["headers"]["compression"] = method
+        bomb["properties"]["delivery_tag"] = uuid.uuid4().hex
+        client.lpush(TRAIN_QUEUE, json.dumps(bomb))
+    client.lpush(TRAIN_QUEUE, message(b"[[], {}, {}]", "application/json", "erfnet_jobs.place"))
+    eventually(lambda: client.llen(TRAIN_QUEUE) == 0, "the messages were taken")
+
+    site.until(site.train(), JobState.SUCCEEDED)
+
+    assert "compressed messages are none of ours" in site.log
+    assert site.worker is not None
+    status = Path(f"/proc/{site.worker.pid}/status").read_text()
+    peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    assert peak < BOMB_BYTES
 
 
 @pytest.mark.parametrize("allowed", [False, True])
