@@ -28,7 +28,7 @@ from erfnet_jobs.registry.tables import Event
 from erfnet_jobs.states import JobState
 from erfnet_jobs.train_spec import TrainSpec
 from tests.registry_steps import ACTOR, seen_device
-from tests.services import Site
+from tests.services import NewSite, Site, eventually
 from workers.ranks import ranks_of
 
 OF_910B = {"kind": ASCEND_CHIP, "name": "910B3", "generation": "910B"}
@@ -212,3 +212,46 @@ def test_a_training_with_a_users_table_runs_and_is_tried_again_on_the_same_devic
         assert [device["rank_id"] for device in server["device"]] == ["1", "0"]
     events = select(Event.text).where(Event.job_id == job, Event.kind == "rank table")
     assert site.ask(lambda session: session.scalars(events).all()) == ["the user's own rank table"] * 2
+
+
+def test_a_users_table_over_two_hosts(new_site: NewSite, postgres_url: str) -> None:
+    left, right = (
+        new_site(postgres_url, host=name, host_address=address)
+        for name, address in (("left", "127.0.0.3"), ("right", "127.0.0.2"))
+    )
+    for each in (left, right):
+        each.start_worker()
+    servers = [
+        Server(f"127.0.0.{last}", tuple(TableDevice(one, f"172.20.{last}.{one + 1}", rank) for one, rank in places))
+        for last, places in ((2, ((0, 1), (1, 0))), (3, ((1, 2),)))
+    ]
+    spec = TrainSpec(str(left.data), cards=3, epochs=(1, 1, 1, 1))
+    with left.registry.write() as session:
+        request = with_pinned(session, Request(spec, rank_table=to_text(RankTable(tuple(servers)))))
+        assert request.pinned == (Part("right", (0, 1), 0), Part("left", (1,), 2))
+        job = submit_job(session, request, ACTOR).id
+
+    left.until(job, JobState.SUCCEEDED)
+
+    (attempt,) = left.attempts(job)
+    plan = read_plan(Path(attempt.run_dir, "plan.json"))
+    assert [(place.rank, place.host, place.device) for place in plan.ranks] == [
+        (0, "right", 1),
+        (1, "right", 0),
+        (2, "left", 1),
+    ]
+    table = json.loads(Path(attempt.run_dir, "rank_table.json").read_bytes())
+    assert [server["pod_ip"] for server in table["server_list"]] == ["127.0.0.2", "127.0.0.3"]
+    assert table_faults(table) == []
+
+
+def test_a_rank_elsewhere_ends_the_job_with_its_place(site: Site) -> None:
+    site.script({"rank 0": [["hello"], ["hang_deaf"]], "rank 1": [["hello_as", {"device": 0}], ["hang_deaf"]]})
+    job = site.train(cards=2)
+
+    ended = site.until(job, JobState.FAILED)
+
+    (attempt,) = site.attempts(job)
+    assert (attempt.error, attempt.failed_rank, attempt.permanent) == ("RankMisplaced", 1, True)
+    assert "rank 1 was to be on here device 1, and is on here device 0" in (ended.reason or "")
+    eventually(site.idle, "nothing is left")
