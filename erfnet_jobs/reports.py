@@ -199,7 +199,7 @@ class MalformedReport(ValueError):
 
 
 def encode(report: Report, at: float) -> bytes:
-    """One line, newline included. `at` is the rank's Unix time in seconds.
+    """One line, newline included. `at` is its host's monotonic clock in seconds (CLOCK_MONOTONIC, since boot).
 
     Raises ValueError for numbers that are not finite.
     """
@@ -241,7 +241,7 @@ class ReportWriter:
 
     def write(self, report: Report) -> None:
         """Append one report; raises OSError (a full disk, say) when not all of it could be written."""
-        line = encode(report, time.time())
+        line = encode(report, time.monotonic())
         with self._lock:
             # After a line that was cut: what is there of it is no report, and must not spoil this one.
             rest = b"\n" + line if self._cut else line

@@ -19,9 +19,9 @@ from erfnet_jobs.ascend.lifeline import arm
 
 @dataclass(frozen=True)
 class Death:
-    """How a child ended. `rank` is None for the scheduler; `at` is the Unix time in seconds at which it was noticed.
+    """How a child ended. `rank` is None for the scheduler; either `exit_code` or `signal` is set.
 
-    Either `exit_code` or `signal` is set.
+    `at` is when that was noticed, in seconds of the host's monotonic clock, which is that of the ranks' reports too.
     """
 
     rank: int | None
@@ -153,7 +153,7 @@ class DeathWatch:
         assert result is not None  # noqa: S101 - None is given only with WNOHANG
         exited = result.si_code == os.CLD_EXITED
         status = result.si_status
-        death = Death(self._ranks[fd], time.time(), status if exited else None, None if exited else status)
+        death = Death(self._ranks[fd], time.monotonic(), status if exited else None, None if exited else status)
         with self._changed:
             self._deaths.append(death)
             self._changed.notify_all()

@@ -34,7 +34,7 @@ class GangResult:
 
 @dataclass(frozen=True)
 class Said:
-    """A `Failed` report and when the rank wrote it (Unix time in seconds)."""
+    """A `Failed` report and when the rank wrote it (seconds of its host's monotonic clock)."""
 
     at: float
     report: Failed

@@ -1,7 +1,7 @@
 """The audit log: who did what to which job or host, and when."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from sqlalchemy import ColumnElement, Table, func, insert, literal, select
@@ -28,9 +28,12 @@ def now(session: Session) -> datetime:
     return at
 
 
-def clock(session: Session) -> ColumnElement[datetime]:
-    """`now`, for use within another question."""
-    return literal(now(session), UtcTime()) if session.get_bind().dialect.name == "sqlite" else func.clock_timestamp()
+def clock(session: Session, ahead: float = 0.0) -> ColumnElement[datetime]:
+    """`now`, or `ahead` seconds later, for use within another question."""
+    if session.get_bind().dialect.name == "sqlite":
+        return literal(now(session) + timedelta(seconds=ahead), UtcTime())
+    at: ColumnElement[datetime] = func.clock_timestamp()
+    return at + literal(timedelta(seconds=ahead)) if ahead else at
 
 
 def record_event(

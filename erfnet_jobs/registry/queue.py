@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.events import clock
+from erfnet_jobs.registry.retries import MAX_RETRY_DELAY
 from erfnet_jobs.registry.tables import Job
 from erfnet_jobs.states import JobState
 
@@ -86,7 +87,9 @@ def _jobs(session: Session, conditions: Iterable[ColumnElement[bool]], limit: in
     columns = (Job.id, Job.kind, Job.cards, Job.priority, Job.attempt, Job.host_name, Job.storage_id, Job.reason)
     more = (Job.devices, Job.pinned, Job.created_at, Job.not_before, now.label("at"))
     rows = select(*columns, *more).where(Job.state == JobState.QUEUED, *conditions)
-    rows = rows.where(or_(Job.not_before.is_(None), Job.not_before <= now))
+    # No pause is as long as that: the clock was set back meanwhile.
+    never = Job.not_before > clock(session, ahead=MAX_RETRY_DELAY)
+    rows = rows.where(or_(Job.not_before.is_(None), Job.not_before <= now, never))
     return [
         QueuedJob(
             id=row.id,

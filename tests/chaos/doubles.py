@@ -161,7 +161,7 @@ class DeathWatch:
             if code is not None:
                 del self._children[pid]
                 exit_code, number = (code, None) if code >= 0 else (None, -code)
-                self._deaths.append(Death(child.rank, real_time.time(), exit_code, number))
+                self._deaths.append(Death(child.rank, real_time.monotonic(), exit_code, number))
         return list(self._deaths)
 
     def wait(self, known: int, timeout: float) -> bool:
