@@ -72,7 +72,7 @@ class DeviceStates:
 
     def take(self, look: HostDevices, whose: Judge) -> None:
         """Believe a look; `whose` tells of a process on a device, named by its id, whose it is."""
-        listed = {device.id: device for device in look.devices if self._first or self._is_kin(device)}
+        listed = self._listed(look)
         self._first = False
         for number in sorted(self.seen.keys() | listed.keys()):
             before, device = self.seen.get(number), listed.get(number)
@@ -85,10 +85,14 @@ class DeviceStates:
             self.seen[number] = now
             self._count_ruin(number, now)
 
-    def _is_kin(self, device: Device) -> bool:
-        """CPU slots are found where chips have vanished, but they are not those chips."""
-        before = self.seen.get(device.id)
-        return before is None or before.device.kind == device.kind
+    def _listed(self, look: HostDevices) -> dict[int, Device]:
+        """Where chips do not show, a host is found to have CPU slots: those are not the chips that were known.
+
+        Only a worker that starts, and finds nothing wrong with the tools, takes them instead.
+        """
+        chips = any(seen.device.kind == ASCEND_CHIP for seen in self.seen.values())
+        only_chips = chips and not (self._first and not look.troubles)
+        return {device.id: device for device in look.devices if device.kind == ASCEND_CHIP or not only_chips}
 
     def _keep(self, number: int, before: Seen | None, device: Device | None) -> None:
         """Silence once is nothing; twice, nobody knows the device's health."""

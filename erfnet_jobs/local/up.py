@@ -62,6 +62,8 @@ def bring_up(settings: Settings, devices: int | None, say: Say, migrate: bool = 
             host = _worker_up(settings, registry, devices, say, started)
         finally:
             registry.close()
+        if host.drained:
+            say(f"{host.name} is drained: it gets no job until 'erfnet-jobs hosts resume {host.name}'")
         running = worker_process.running_worker(settings)
         return Servers(
             broker=shown_url(settings.resolved_broker_url),

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -41,7 +40,7 @@ class AscendSite:
 
 
 @pytest.fixture
-def ascend(new_site: NewSite, sqlite_url: str, site_folder: Any) -> AscendSite:
+def ascend(new_site: NewSite, sqlite_url: str, site_folder: Path) -> AscendSite:
     host = AscendHost(site_folder, "910B", cards=3)
     return AscendSite(new_site(sqlite_url, device_interval=0.3, **host.settings), host)
 
@@ -73,6 +72,26 @@ def test_a_card_that_breaks_in_the_middle_of_a_job(ascend: AscendSite) -> None:
     assert not ascend.device(1).usable
     host.set_health(1, "OK")
     eventually(lambda: ascend.device(1).usable, "the card is mended")
+
+
+def test_a_card_of_another_host_ends_the_whole_gang(new_site: NewSite, postgres_url: str, site_folder: Path) -> None:
+    left, right = (
+        AscendSite(new_site(postgres_url, host=name, device_interval=0.3, **host.settings), host)
+        for name in ("left", "right")
+        for host in [AscendHost(site_folder / f"chips-{name}", "910B", cards=1)]
+    )
+    left.site.script({"attempt 1": HANG})
+    job = left.site.train(cards=2, max_attempts=2)
+    left.site.until(job, RUNNING)
+    right.host.set_health(0, "Alarm", "80C98002")
+
+    eventually(lambda: left.site.attempts(job)[0].outcome, "the attempt has ended")
+    assert left.site.attempts(job)[0].reason == (
+        "device 0 of right: alarm (error code 80C98002), so the attempt was ended"
+    )
+    eventually(lambda: not left.site.ranks() + right.site.ranks(), "no rank is left on either host", deadline=10)
+    right.host.set_health(0, "OK")
+    left.site.until(job, SUCCEEDED)
 
 
 def test_a_card_that_is_lost_and_comes_back(ascend: AscendSite) -> None:
@@ -131,7 +150,7 @@ def test_a_device_that_others_use_gets_no_job(ascend: AscendSite, stranger: "sub
     site.until(job, JobState.CANCELLED)
 
 
-def test_health_warning_runs_or_not_as_the_setting_says(new_site: NewSite, sqlite_url: str, site_folder: Any) -> None:
+def test_health_warning_runs_or_not_as_the_setting_says(new_site: NewSite, sqlite_url: str, site_folder: Path) -> None:
     host = AscendHost(site_folder, "910B", cards=2)
     host.set_health(0, "Warning", "80CB8009")
     strict = AscendSite(new_site(sqlite_url, warning_runs=False, device_interval=0.3, **host.settings), host)

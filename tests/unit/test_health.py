@@ -99,11 +99,20 @@ def test_foreign_processes_make_a_device_busy() -> None:
     assert after(used, look(chip(0, processes=()))).seen[0].busy is None
 
 
+def test_a_worker_that_starts_takes_slots_for_chips_only_where_the_tools_are_well() -> None:
+    slots = look(*(Device(number, CPU_SLOT, "slot") for number in range(2)))
+    known = {0: Seen(chip(0)), 5: Seen(chip(5))}
+    for troubles, kinds in [((), [CPU_SLOT, CPU_SLOT]), (("npu-smi hangs",), [ASCEND_CHIP, ASCEND_CHIP])]:
+        states = DeviceStates(known, True)
+        states.take(replace(slots, troubles=troubles), lambda *_: Whose.OURS)
+        assert [seen.device.kind for seen in states.seen.values() if seen.present] == kinds
+
+
 def test_slots_are_not_chips_and_cannot_be_lost() -> None:
     slots = look(*(Device(number, CPU_SLOT, "slot") for number in range(2)))
     states = after(look(chip(0)), slots, slots)
     assert states.seen[0].state == "gone"
-    assert states.lost == {0: "gone"}
+    assert (list(states.seen), states.lost) == ([0], {0: "gone"})
     states = after(slots, look(Device(0, CPU_SLOT, "slot")), look(Device(0, CPU_SLOT, "slot")))
     assert (states.seen[1].present, states.lost) == (False, {})
 
