@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from erfnet_jobs.errors import UsageError
+from erfnet_jobs.own_address import own_address
 
 PREFIX = "ERFNET_JOBS_"
 HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
@@ -157,13 +158,6 @@ def _config(home: Path, names: frozenset[str]) -> dict[str, Any]:
     return {name: _read(name, value, f"{name} in {path}") for name, value in document.items()}
 
 
-def _address() -> str:
-    try:
-        return socket.gethostbyname(socket.gethostname())
-    except OSError:
-        return "127.0.0.1"
-
-
 def load_settings(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Settings from flags (None values do not count), environment, config file and defaults, in that order.
 
@@ -180,7 +174,7 @@ def load_settings(flags: Mapping[str, object] | None = None, environ: Mapping[st
     if "host_name" not in values:
         values["host_name"] = _read("host_name", socket.gethostname(), "this machine's name")
     if "host_address" not in values:
-        values["host_address"] = _address()
+        values["host_address"] = own_address()
     settings = Settings(**values)
     if settings.embedded_broker and len(os.fsencode(settings.redis_socket)) > MAX_SOCKET_PATH:
         raise UsageError(

@@ -72,7 +72,6 @@ def _check_together(
 
 def _made(session: "Session", devices: tuple[int, ...] | None, server_ip: str | None) -> "RankTable":
     from erfnet_jobs.ascend.discover import discover
-    from erfnet_jobs.ascend.own_address import own_address
     from erfnet_jobs.ascend.rank_table_make import in_order, known_devices, make_table
     from erfnet_jobs.cli.output import warn
 
@@ -80,7 +79,7 @@ def _made(session: "Session", devices: tuple[int, ...] | None, server_ip: str | 
     for trouble in found.troubles:
         warn(trouble)
     chosen = known_devices(found.devices, devices)
-    address = server_ip or own_address(session.settings.host_address)
+    address = server_ip or session.settings.host_address
     return make_table([in_order(address, address, chosen)])
 
 
@@ -119,10 +118,9 @@ def _give(table: "RankTable", output: str | None, as_json: bool) -> None:
 def _own_host(session: "Session", content: bytes) -> "OwnHost | None":
     """Where a table names this host and all its devices are known: it is held to those. Asking its tools takes time."""
     from erfnet_jobs.ascend.discover import discover
-    from erfnet_jobs.ascend.own_address import own_address
     from erfnet_jobs.ascend.rank_table_check import OwnHost
 
-    address = own_address(session.settings.host_address)
+    address = session.settings.host_address
     if f'"{address}"'.encode() not in content:
         return None
     devices = discover(session.settings).devices

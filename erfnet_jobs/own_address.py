@@ -3,21 +3,21 @@
 import ipaddress
 import socket
 
+LOOPBACK = "127.0.0.1"
 # For documentation (RFC 5737): no host has it, and no packet is sent to it here.
 SOMEWHERE = ("192.0.2.1", 9)
 
 
-def own_address(setting: str) -> str:
-    """`setting` where it is an address that others may reach, else the one that this host's packets leave from.
+def own_address() -> str:
+    """What this host's name leads to; where that is loopback, the address that its packets leave from.
 
-    socket.gethostbyname, which hccl_tools.py and our own default take, gives 127.0.1.1 on many systems. `setting` comes
-    back as it is where this host has no network.
+    On many systems the name leads to 127.0.1.1, which no other host reaches. Without a network it stays loopback.
     """
     try:
-        loopback = ipaddress.ip_address(setting).is_loopback
-    except ValueError:
-        loopback = True
-    return (_routed() or setting) if loopback else setting
+        named = socket.gethostbyname(socket.gethostname())
+    except OSError:
+        named = LOOPBACK
+    return (_routed() or named) if ipaddress.ip_address(named).is_loopback else named
 
 
 def _routed() -> str | None:
