@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from erfnet_jobs.launch.processes import living
-from tests.scripted_tables import Chip
+from tests.scripted_tables import Chip, State
 
 ROOT = Path(__file__).resolve().parent.parent
 # name, cards, chips of a card, NPU id of card n, version of npu-smi, (DDR, HBM) in MB, MCUs in -m
@@ -66,6 +66,24 @@ def _chips(generation: str, cards: int | None) -> list[Chip]:
     return chips
 
 
+def made_up_state(generation: str, tool: str | None = None, cards: int | None = None) -> State:
+    """What the scripted tools tell: all cards of a generation (or so many), in health; `tool` is npu-smi's version."""
+    version = tool or GENERATIONS[generation][4]
+    return {
+        "generation": generation,
+        "tool": version,
+        "driver": version,
+        "chips": _chips(generation, cards),
+        "lost": [],
+        "mcu": GENERATIONS[generation][6],
+        "board_name": None,
+        "only_info": False,
+        "seconds": 0,
+        "hang": [],
+        "fail": {},
+    }
+
+
 class AscendHost:
     """A host with the chips of one generation. `cards` fewer than it has may be asked for."""
 
@@ -75,20 +93,7 @@ class AscendHost:
         self.folder = folder / "ascend"
         self.folder.mkdir(parents=True)
         self._state_path = self.folder / "state.json"
-        version = tool or GENERATIONS[generation][4]
-        self.state: dict[str, Any] = {
-            "generation": generation,
-            "tool": version,
-            "driver": version,
-            "chips": _chips(generation, cards),
-            "lost": [],
-            "mcu": GENERATIONS[generation][6],
-            "board_name": None,
-            "only_info": False,
-            "seconds": 0,
-            "hang": [],
-            "fail": {},
-        }
+        self.state = made_up_state(generation, tool, cards)
         self.npu_smi, self.hccn_tool = self._program("npu-smi"), self._program("hccn_tool")
         self.hccn_conf = self.folder / "hccn.conf"
         self.dev_dir = self.folder / "dev"

@@ -69,7 +69,7 @@ def _device(
         kind=ASCEND_CHIP,
         name=(known or names)[0],
         health=UNKNOWN_HEALTH,
-        generation=generations[0] if generations else None,
+        generation=generations[0] if len(set(generations)) == 1 else None,
         npu_id=key[0],
         chip_id=key[1],
         physical_id=physical[0] if len(set(physical)) == 1 else None,

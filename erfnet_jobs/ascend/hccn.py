@@ -31,11 +31,15 @@ class HccnConf:
 
 
 def parse_ip(text: str) -> Parsed[str | None]:
-    """The port's address from `-ip -g` (IPv4 before IPv6); None where no line has one that is an address."""
+    """The port's address from `-ip -g` (IPv4 before IPv6); None where no line has one that is an address.
+
+    A last line without an end may be cut, and a cut address may be one too: it is not read.
+    """
     found: list[str] = []
     unread: list[Line] = []
-    for line in numbered(text):
-        match = ADDRESS.fullmatch(line.text)
+    lines = numbered(text)
+    for line in lines:
+        match = ADDRESS.fullmatch(line.text) if line != lines[-1] or text.endswith("\n") else None
         if match and (address := _address(match["address"])):
             found.append(address)
         elif not MASK.fullmatch(line.text) and not PROMPT.fullmatch(line.text):

@@ -18,7 +18,7 @@ _ID_OR_NOTHING = rf"(?P<@>{INTEGER}|{NOTHING})"
 FIRST_ROW = {
     "NPU ID": ("npu", _ID),
     "NPU": ("npu", _ID),
-    "Name": ("name", r"(?P<@>\S+(?: \S+)*)"),
+    "Name": ("name", r"(?P<@>(?:Ascend )?[A-Za-z0-9][A-Za-z0-9_-]*)"),
     "Health": ("health", rf"(?P<@>OK|Warning|Alarm|Critical|UNKNOWN|{NOTHING})"),
     "Power(W)": ("power", _WORD),
     "Temp(C)": ("temperature", _WORD),

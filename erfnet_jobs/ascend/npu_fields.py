@@ -54,60 +54,72 @@ class ChipUse:
     power: float | None
 
 
-def parse_fields(text: str, id_last: bool = False) -> Parsed[tuple[ChipFields, ...]]:
+@dataclass(frozen=True)
+class _Field:
+    """A line's name and value; `apart`: a blank line stands before it, which ends a chip's group."""
+
+    line: Line
+    name: str
+    value: str
+    apart: bool
+
+
+def parse_fields(text: str, id_last: bool = False, nameless: bool = False) -> Parsed[tuple[ChipFields, ...]]:
     """The chips of the text. A value told twice for a chip says that lines are lost: then that chip is not reported.
 
-    `id_last`: a chip's Chip ID ends its group (`-t usages`), instead of beginning it.
+    `id_last`: a chip's Chip ID ends its group (`-t usages`), instead of beginning it. `nameless`: the only chip may
+    have none.
     """
-    npu_id: int | None = None
-    groups: list[list[tuple[Line, str, str]]] = [[]]
-    unread: list[Line] = []
-    for line in numbered(text):
-        if (found := FIELD.fullmatch(line.text)) is None:
-            unread.append(line)
-            continue
-        name, value = found["name"], found["value"]
-        if name in CARD_FIELDS and any(entry[1] == "Chip ID" for entry in groups[-1]) and id_last:
-            groups.append([])
-        if name == "NPU ID":
-            unread += [line] if whole(value) is None or npu_id is not None else []
-            npu_id = whole(value) if npu_id is None else npu_id
-        elif name != "Chip Count":
-            if not id_last and _begins(name, groups[-1]):
-                groups.append([])
-            groups[-1].append((line, name, value))
-            if id_last and name == "Chip ID":
-                groups.append([])
-    chips, broken = _chips(npu_id, groups, id_last)
+    fields, unread = _fields(text)
+    cards = [field for field in fields if field.name == "NPU ID"]
+    unread += [field.line for field in cards if len(cards) > 1 or whole(field.value) is None]
+    groups = _groups([field for field in fields if field.name not in CARD_FIELDS], id_last)
+    chips, broken = _chips(whole(cards[0].value) if len(cards) == 1 else None, groups, nameless and not id_last)
     return Parsed(chips, tuple(sorted([*unread, *broken], key=lambda line: line.number)))
 
 
-def _begins(name: str, group: list[tuple[Line, str, str]]) -> bool:
-    """Whether a new group begins here: with the next chip's id, or with the MCU's name."""
-    told = [entry[1] for entry in group]
-    return bool(told) and (name == "Chip ID" or (name == "Chip Name" and "Chip Name" not in told and _is_common(told)))
+def _fields(text: str) -> tuple[list[_Field], list[Line]]:
+    fields: list[_Field] = []
+    unread: list[Line] = []
+    before = 0
+    for line in numbered(text):
+        if found := FIELD.fullmatch(line.text):
+            fields.append(_Field(line, found["name"], found["value"], apart=line.number > before + 1))
+        else:
+            unread.append(line)
+        before = line.number
+    return fields, unread
 
 
-def _is_common(told: list[str]) -> bool:
-    return "Temperature(C)" in told
+def _groups(fields: list[_Field], id_last: bool) -> list[list[_Field]]:
+    """The fields by chip, where each group begins with what can only begin one."""
+    groups: list[list[_Field]] = []
+    for field in fields:
+        told = [earlier.name for earlier in groups[-1]] if groups else []
+        mcu = field.name == "Chip Name" and "Temperature(C)" in told and "Chip Name" not in told
+        ended = told[-1] == "Chip ID" if id_last and told else field.name == "Chip ID" or mcu
+        if not told or field.apart or ended:
+            groups.append([])
+        groups[-1].append(field)
+    return groups
 
 
 def _chips(
-    npu_id: int | None, groups: list[list[tuple[Line, str, str]]], id_last: bool
+    npu_id: int | None, groups: list[list[_Field]], may_be_nameless: bool
 ) -> tuple[tuple[ChipFields, ...], list[Line]]:
     chips: list[ChipFields] = []
     broken: list[Line] = []
-    for group in filter(None, groups):
-        values = {name: value for _, name, value in group}
+    for group in groups:
+        values = {field.name: field.value for field in group}
         if values.get("Chip Name", "").lower() == "mcu":
             continue
         number = whole(values.get("Chip ID"))
-        nameless = "Chip ID" not in values and len(chips) == 0 and len([entry for entry in groups if entry]) == 1
-        sound = len(values) == len(group) and (number is not None or (nameless and not id_last))
+        nameless = may_be_nameless and "Chip ID" not in values and len(groups) == 1
+        sound = len(values) == len(group) and (number is not None or nameless)
         if sound and number not in {chip.chip_id for chip in chips}:
             chips.append(ChipFields(npu_id, number, values))
         else:
-            broken += [line for line, _, _ in group]
+            broken += [field.line for field in group]
     return tuple(chips), broken
 
 
@@ -120,7 +132,7 @@ def parse_health(text: str) -> Parsed[tuple[ChipHealth, ...]]:
     """`-t health`: 'Health Status' (with -c) or 'Health' (without). A word that is none of theirs is no health."""
     lines = numbered(text)
     last = next((line.text.split(":")[0].strip() for line in reversed(lines) if ":" in line.text), "")
-    parsed = parse_fields(text, id_last=last == "Chip ID")
+    parsed = parse_fields(text, id_last=last == "Chip ID", nameless=True)
     found: list[ChipHealth] = []
     unread = list(parsed.unread)
     for chip in parsed.value:

@@ -2,11 +2,14 @@
 
 A chip is reported only where both of its rows stand together under known headings, between rules, with a value of the
 heading's kind in every cell. Rows out of order say that lines are lost or moved: then no chip of the table is trusted.
+What no parser can see are rows lost or exchanged just so that the first row of one card stands before the second of
+another, in a table without logic and physical ids or processes to compare with.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from erfnet_jobs.ascend.devices import DeviceProcess
 from erfnet_jobs.ascend.lines import Line, Parsed, decimal, numbered, whole
@@ -79,6 +82,7 @@ class _Table:
     idle: list[int] = field(default_factory=list)
     unread: list[Line] = field(default_factory=list)
     process_unread: bool = False
+    nameless: int = 0
     disordered: bool = False
 
     def take(self, line: Line) -> None:
@@ -94,6 +98,8 @@ class _Table:
         elif self.second is not None:
             self._take_row(line)
         else:
+            # A row above its headings has been moved there.
+            self.disordered |= line.text.startswith("|")
             self.unread.append(line)
 
     def _is_heading(self, text: str) -> bool:
@@ -136,9 +142,8 @@ def parse_info(text: str) -> Parsed[NpuInfo]:
     for line in numbered(text):
         table.take(line)
     chips, items = _pairs(table)
-    repeated = len({(chip.npu_id, chip.chip_id) for chip in chips}) != len(chips)
     unread = [*table.unread, *(item.line for item in items)]
-    if table.disordered or repeated or _moved(chips):
+    if table.disordered or _moved(chips):
         unread += [item.line for block in table.blocks for item in block]
         chips = []
     else:
@@ -156,7 +161,7 @@ def parse_info(text: str) -> Parsed[NpuInfo]:
 
 
 def _pairs(table: _Table) -> tuple[list[ChipRow], list[_Item]]:
-    """The chips of the well-formed blocks, and the items of all others. Sets `disordered`."""
+    """The chips of the well-formed blocks, and the items of all others. Sets `disordered` and `nameless`."""
     chips: list[ChipRow] = []
     broken: list[_Item] = []
     position = 0
@@ -168,34 +173,39 @@ def _pairs(table: _Table) -> tuple[list[ChipRow], list[_Item]]:
                 chips.append(_chip(first.values, rest[0].values, position))
             else:
                 broken += [first, *rest]
+                table.nameless += all(item.kind != "F" for item in (first, *rest))
             position += 1
         table.disordered |= re.search("FF|SS|^SF", kinds) is not None or (len(kinds) > 2 and len(kinds) % 2 == 1)
     return chips, broken
 
 
 def _moved(chips: list[ChipRow]) -> bool:
-    """Whether the chips of a card stand apart, or not in the order in which the tool counts them."""
-    seen: dict[int, int] = {}
-    before: ChipRow | None = None
-    for chip in chips:
-        last = seen.get(chip.npu_id)
-        if last is not None and (before is None or before.npu_id != chip.npu_id or chip.chip_id <= last):
-            return True
-        seen[chip.npu_id] = chip.chip_id
-        before = chip
-    return False
+    """Whether the chips are not in the order in which the tool counts them: by card, chip, logic and physical id."""
+    counted = (
+        [(chip.npu_id, chip.chip_id) for chip in chips],
+        [(chip.device,) for chip in chips if chip.device is not None],
+        [(chip.physical,) for chip in chips if chip.physical is not None],
+    )
+    return any(not all(one < other for one, other in pairwise(ids)) for ids in counted)
 
 
 def _without_doubtful(chips: list[ChipRow], table: _Table) -> tuple[list[ChipRow], list[Line]]:
-    """Without chips whose second row may be another card's: those before a card that only the processes tell of."""
+    """Without chips whose rows may be of two cards, where the processes tell of cards that the table has not.
+
+    Those are the chips before such a card, and chips of cards of which the processes do not tell.
+    """
     items = [item for block in table.blocks for item in block]
     shown = {int(item.values["npu"]) for item in items if item.kind == "F"}
     told = list(dict.fromkeys([*(int(values["npu"]) for _, values in table.running), *table.idle]))
-    if len(set(told) - shown) <= sum(item.kind == "?" for item in items):
+    if len(set(told) - shown) <= table.nameless:
         return chips, []
     lost = sorted(set(told) - shown)
     last = {max((npu for npu in shown if npu < missing), default=-1) for missing in lost}
-    doubted = {chip for chip in chips if chip.npu_id in last and chip == _last_of(chips, chip.npu_id)}
+    doubted = {
+        chip
+        for chip in chips
+        if chip.npu_id not in told or (chip.npu_id in last and chip == _last_of(chips, chip.npu_id))
+    }
     lines = [item.line for block in table.blocks for item in block if _belongs(block, doubted)]
     return [chip for chip in chips if chip not in doubted], lines
 
@@ -246,8 +256,10 @@ def _processes(chips: list[ChipRow], table: _Table) -> dict[Key, tuple[DevicePro
     told: dict[Key, tuple[DeviceProcess, ...]] = {}
     for chip in chips:
         key = (chip.npu_id, chip.chip_id)
-        quiet = chip.npu_id in table.idle and chip.npu_id not in running
-        if key in found or quiet or (chip.npu_id in running and not table.process_unread):
+        quiet = chip.npu_id in table.idle
+        if quiet == (chip.npu_id in running):  # neither is told, or both are
+            continue
+        if quiet or key in found or not table.process_unread:
             told[key] = tuple(found.get(key, ()))
     return told
 

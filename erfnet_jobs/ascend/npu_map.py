@@ -17,7 +17,15 @@ HEADINGS = {
     "Chip Phy-ID": "physical",
     "Chip Name": "name",
 }
+ID_SHAPES = {
+    "npu": INTEGER,
+    "slot": f"-?{INTEGER}",
+    "chip": INTEGER,
+    "logic": f"{INTEGER}|{NOTHING}",
+    "physical": f"{INTEGER}|{NOTHING}",
+}
 HEADING = re.compile(rf"(?:(?:{'|'.join(HEADINGS)})\s*)+")
+DEVICE_NAME = re.compile(r"Ascend ?\S{3,}(?: \S+)*|MiniD|[0-9]{3}[A-Z]\S*")
 FIELD = re.compile(r"(?P<name>[^:]+?)\s*:\s*(?P<value>.*)")
 
 
@@ -41,7 +49,10 @@ class NpuMap:
 
 
 def parse_map(text: str) -> Parsed[NpuMap]:
-    """The chips by their ids. A table in which an id stands twice is not trusted at all."""
+    """The chips by their ids. A table in which an id stands twice is not trusted at all.
+
+    A last row without a line's end may be cut: where its name is no other chip's, it is not read.
+    """
     columns: list[str] = []
     rows: list[tuple[Line, dict[str, str]]] = []
     unread: list[Line] = []
@@ -53,6 +64,8 @@ def parse_map(text: str) -> Parsed[NpuMap]:
             rows.append((line, values))
         else:
             unread.append(line)
+    if rows and not text.endswith("\n") and rows[-1][0] == numbered(text)[-1] and _is_cut(rows):
+        unread.append(rows.pop()[0])
     chips = [_chip(values) for _, values in rows if _is_device(values)]
     if _repeats(chips):
         return Parsed(NpuMap(), tuple(line for line in numbered(text) if not _heading(line.text)))
@@ -73,14 +86,14 @@ def _row(text: str, columns: list[str]) -> dict[str, str] | None:
     if len(cells) != len(columns):
         return None
     values = dict(zip(columns, cells, strict=True))
-    ids = {name: value for name, value in values.items() if name != "name"}
-    numbers = all(
-        re.fullmatch(f"{INTEGER}|{NOTHING}" if name in {"logic", "physical", "slot"} else INTEGER, value)
-        for name, value in ids.items()
-    )
-    # A name of digits only ('3559') is that of a CPU on the card; in any other row it is a number too many.
-    named = re.fullmatch(r"[A-Za-z]\S*(?: \S+)*", values["name"]) or not _is_device(values)
+    numbers = all(re.fullmatch(ID_SHAPES[name], value) for name, value in values.items() if name in ID_SHAPES)
+    named = DEVICE_NAME.fullmatch(values["name"]) or not _is_device(values)
     return values if numbers and named else None
+
+
+def _is_cut(rows: list[tuple[Line, dict[str, str]]]) -> bool:
+    *others, last = (values["name"] for _, values in rows if _is_device(values) or values is rows[-1][1])
+    return bool(others) and last not in others and _is_device(rows[-1][1])
 
 
 def _is_device(values: dict[str, str]) -> bool:

@@ -14,19 +14,25 @@ LEGEND = re.compile(r"Legend:|[A-Z_]+\s+=\s.*")
 
 
 def parse_topo(text: str) -> Parsed[Mapping[int, str]]:
-    """The cores by the number in the chip's name, as '0-23,48-71'; chips for which none are told are not in it."""
+    """The cores by the number in the chip's name, as '0-23,48-71'; chips for which none are told are not in it.
+
+    A last row without a line's end may be cut: its cores are taken only where another chip has the same.
+    """
     ends: list[str] | None = None
     has_cores = False
     cores: dict[int, str] = {}
     unread: list[Line] = []
-    for line in numbered(text):
+    lines = numbered(text)
+    for line in lines:
         heading = _heading(line.text)
         if heading is not None and ends is None:
             ends, has_cores = heading, line.text.endswith(AFFINITY)
         elif ends is not None and (row := _row(line.text, ends, has_cores)) is not None:
             number, near = row
             unread += [line] if number in cores else []
-            if near and number is not None:
+            cut = line == lines[-1] and not text.endswith("\n") and near not in cores.values()
+            unread += [line] if cut and near else []
+            if near and number is not None and not cut:
                 cores.setdefault(number, near)
         elif not LEGEND.fullmatch(line.text):
             unread.append(line)
