@@ -15,11 +15,13 @@ class News:
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
         self._cancelled: deque[PartKey] = deque()
+        self._room = False
         self.stopping = False
         self.draining = False
 
-    def tell(self) -> None:
-        """End the wait of the rounds, this one or the next."""
+    def tell(self, *, room: bool = True) -> None:
+        """End the wait of the rounds, this one or the next; with `room`, devices or jobs are there to be placed."""
+        self._room = self._room or room
         os.eventfd_write(self._fd, 1)
 
     def stop(self) -> None:
@@ -30,12 +32,19 @@ class News:
     def cancel(self, key: PartKey) -> None:
         """Say that a supervisor of this host should look at once whether its job is cancelled."""
         self._cancelled.append(key)
-        self.tell()
+        self.tell(room=False)
 
-    def wait(self, seconds: float) -> None:
-        """Until there is news, or `seconds` have passed."""
-        if self._poll.poll(seconds * 1000):
+    def wait(self, seconds: float) -> bool:
+        """Until there is news, which True says, or `seconds` have passed."""
+        told = bool(self._poll.poll(seconds * 1000))
+        if told:
             os.eventfd_read(self._fd)
+        return told
+
+    def room(self) -> bool:
+        """Whether there may be something to place since this was last asked."""
+        room, self._room = self._room, False
+        return room
 
     def cancelled(self) -> list[PartKey]:
         """What `cancel` was told since this was last asked."""

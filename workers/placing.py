@@ -34,9 +34,13 @@ BEHIND = "in the queue: the devices are busy with the jobs before it"
 
 @dataclass
 class Sweep:
-    """Where in the queue the next pass looks beside its beginning; each worker has its own."""
+    """What one pass of a worker leaves to its next: where in the queue it looks beside the beginning.
+
+    `is_unfinished`: another worker's pass was at work, or more is to be placed than one transaction should hold.
+    """
 
     after: QueueKey | None = None
+    is_unfinished: bool = False
 
 
 @dataclass
@@ -77,17 +81,18 @@ def pass_once(
     with registry.read() as session:
         seen = _decide(session, silent, reserve_after, sweep.after)
     if not seen.placed() and not seen.reasons():
-        sweep.after = seen.next_sweep
+        sweep.after, sweep.is_unfinished = seen.next_sweep, False
         return []
     with registry.write() as session:
-        if not lock_pass(session):
+        sweep.is_unfinished = not lock_pass(session)
+        if sweep.is_unfinished:
             return []
         seen = _decide(session, silent, reserve_after, sweep.after)
         placed, reasons = seen.placed(), seen.reasons()
         lock_jobs(session, [*reasons, *(decision.job for decision in placed)])
         parts = _assign(session, seen.queue, placed, runs)
         set_reasons(session, reasons)
-    sweep.after = seen.next_sweep
+    sweep.after, sweep.is_unfinished = seen.next_sweep, len(placed) == MOST_PLACED
     return parts
 
 

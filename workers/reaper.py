@@ -1,4 +1,4 @@
-"""Looking after parts: those of this host whose attempt has ended, and attempts of any host that are lost or late."""
+"""Looking after the parts of this host: those that are to end, and those whose attempt has ended."""
 
 import logging
 import os
@@ -6,15 +6,13 @@ import signal
 
 from erfnet_jobs.errors import DeviceLost
 from erfnet_jobs.launch.processes import has_mark, kill_marked
-from erfnet_jobs.registry.attempts import End, clear_part, declare_lost, end_attempt, end_part, release
+from erfnet_jobs.registry.attempts import End, clear_part, end_attempt, end_part
 from erfnet_jobs.registry.devices import cordon, uncordon
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.hosts import host_beats
-from erfnet_jobs.registry.parts import HeldPart, PartKey, held_part, late_parts, lease_pid, leases
+from erfnet_jobs.registry.parts import HeldPart, PartKey, held_part, lease_pid
 from erfnet_jobs.settings import Settings
-from erfnet_jobs.states import Outcome, PartState
+from erfnet_jobs.states import Outcome
 from workers.leftovers import checkpoints_gone, forget
-from workers.observer import Observer
 
 log = logging.getLogger(__name__)
 
@@ -104,45 +102,3 @@ def nudge(registry: Registry, key: PartKey) -> bool:
     finally:
         os.close(fd)
     return True
-
-
-class Lookout:
-    """Declares attempts lost or late, by this process' own clock; every worker does, for all hosts.
-
-    `silent` are the hosts whose worker's pulse stands still.
-    """
-
-    def __init__(self, registry: Registry, settings: Settings) -> None:
-        self._registry = registry
-        self._settings = settings
-        self._leases: Observer[PartKey] = Observer(settings.lease_timeout)
-        self._hosts: Observer[str] = Observer(settings.lease_timeout)
-        self._late: Observer[PartKey] = Observer(settings.start_timeout)
-        self.silent: frozenset[str] = frozenset()
-
-    def look(self) -> bool:
-        """One look, to be made after a successful write; True where an attempt was ended."""
-        with self._registry.read() as session:
-            counters, beats, late = leases(session), host_beats(session), late_parts(session)
-        self.silent = frozenset(self._hosts.look(beats))
-        lost = {key: counters[key] for key in self._leases.look(counters)}
-        unstarted = self._late.look(late)
-        left = {key for key, state in late.items() if state == PartState.ASSIGNED and key.host in self.silent}
-        for key, counter in lost.items():
-            self._declare_lost(key, counter)
-        for key in sorted(unstarted | left):
-            self._release(key, gone=key in left)
-        return bool(lost or unstarted or left)
-
-    def _declare_lost(self, key: PartKey, counter: int) -> None:
-        reason = f"its supervisor on {key.host} has not been heard of for {self._settings.lease_timeout:g} s"
-        with self._registry.write() as session:
-            if declare_lost(session, *key_pair(key), key.host, counter, reason, self._settings.retry_delay):
-                log.warning("job %d, attempt %d is lost: %s", *key_pair(key), reason)
-
-    def _release(self, key: PartKey, *, gone: bool) -> None:
-        within = f"its part on {key.host} did not start within {self._settings.start_timeout:g} s"
-        reason = f"host {key.host} went away before it started its part" if gone else within
-        with self._registry.write() as session:
-            if release(session, *key_pair(key), reason, self._settings.retry_delay):
-                log.warning("job %d, attempt %d is released: %s", *key_pair(key), reason)

@@ -1,7 +1,8 @@
 """The rounds of a worker: everything that a message may ask for, done whether or not one comes.
 
-One thread does it all: beat, look after attempts, place, start. The registry is asked once a second, and at once when
-there is news.
+One thread does it all: beat, look after attempts, place, start. With each beat the worker asks the registry for its own
+parts; what concerns all hosts it does in turn with the other workers (`workers.pace`); and all at once when there is
+news.
 """
 
 import logging
@@ -14,14 +15,16 @@ from erfnet_jobs.errors import AlreadyRunning, ErfnetJobsError
 from erfnet_jobs.launch.gang import PLAN_NAME
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import beat_host
-from erfnet_jobs.registry.parts import HeldPart, PartKey, held_parts
+from erfnet_jobs.registry.parts import HeldPart, held_parts
 from erfnet_jobs.settings import Settings
 from erfnet_jobs.states import PartState
 from workers import reaper
 from workers.aftermath import supervisor_ended
 from workers.children import Supervisors
+from workers.lookout import Lookout
 from workers.news import News
 from workers.own_devices import OwnDevices
+from workers.pace import Pace, seconds_between_passes
 from workers.placing import Sweep, pass_once
 from workers.sender import Sender
 from workers.start import claim_part, start_part
@@ -34,7 +37,15 @@ ROUND_SECONDS = 1.0
 class Rounds:
     """The rounds of the worker of one host. `instance` tells this run of it from others."""
 
-    def __init__(self, settings: Settings, registry: Registry, instance: str, news: News, devices: OwnDevices) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        instance: str,
+        news: News,
+        devices: OwnDevices,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
         self._registry = registry
         self._instance = instance
@@ -42,10 +53,14 @@ class Rounds:
         self._devices = devices
         self._supervisors = Supervisors()
         self._sender = Sender(settings)
-        self._lookout = reaper.Lookout(registry, settings)
+        self._clock = clock
+        self._lookout = Lookout(registry, settings, clock)
+        self._passes = Pace(clock)
         self._sweep = Sweep()
         self._drain = Drain(settings.host_name, log.info) if news.draining else None
-        self._next_beat = 0.0
+        self._parts: list[HeldPart] | None = None
+        self._told = self._room = True
+        self._next_beat = clock()
         self._trouble: str | None = None
         self._unexpected: str | None = None
 
@@ -56,7 +71,7 @@ class Rounds:
         """
         while not self._news.stopping and not self._is_drained():
             self._round()
-            self._news.wait(min(ROUND_SECONDS, self._settings.beat_interval))
+            self._told |= self._news.wait(min(ROUND_SECONDS, self._settings.beat_interval))
 
     def _round(self) -> None:
         try:
@@ -103,10 +118,11 @@ class Rounds:
             reaper.nudge(self._registry, key)
 
     def _beat(self) -> None:
-        if time.monotonic() < self._next_beat:
+        if self._clock() < self._next_beat:
             return
         with self._registry.write() as session:
             ours = beat_host(session, self._settings.host_name, self._instance)
+            self._parts = held_parts(session, self._settings.host_name)
         if not ours:
             # Somebody has upgraded the registry: until that is mended, every round ends here.
             self._registry.check_version()
@@ -114,8 +130,8 @@ class Rounds:
                 f"another worker has registered as host {self._settings.host_name!r}: stop one of them, "
                 "or give them different names with ERFNET_JOBS_HOST_NAME"
             )
-        self._next_beat = time.monotonic() + self._settings.beat_interval
-        if self._lookout.look():
+        self._next_beat = self._clock() + self._settings.beat_interval
+        if self._lookout.is_due and self._lookout.look():
             self._news.tell()
 
     def _reap(self) -> None:
@@ -126,22 +142,27 @@ class Rounds:
             self._supervisors.forget(key)
             self._news.tell()
 
-    def _pass(self) -> list[PartKey]:
-        settings, silent = self._settings, self._lookout.silent
-        return pass_once(self._registry, settings.runs, silent, reserve_after=settings.reserve_after, sweep=self._sweep)
-
     def _place(self) -> None:
-        if self._news.stopping:
+        self._room |= self._news.room()
+        if self._news.stopping or not (self._room or self._passes.is_due):
             return
-        for key in self._pass():
+        settings, silent = self._settings, self._lookout.silent
+        keys = pass_once(self._registry, settings.runs, silent, reserve_after=settings.reserve_after, sweep=self._sweep)
+        for key in keys:
             log.info("job %d, attempt %d: assigned to %s", key.job, key.attempt, key.host)
-            if key.host != self._settings.host_name:
+            if key.host != settings.host_name:
                 self._sender.wake_start(key)
+            else:
+                self._told = True
+        self._room = self._sweep.is_unfinished
+        self._passes.again_within(seconds_between_passes(self._lookout.workers))
 
     def _look_after_own(self) -> None:
-        with self._registry.read() as session:
-            parts = held_parts(session, self._settings.host_name)
-        for part in parts:
+        if self._told:
+            with self._registry.read() as session:
+                self._parts = held_parts(session, self._settings.host_name)
+        parts, self._parts, self._told = self._parts, None, False
+        for part in parts or ():
             try:
                 self._look_after(part)
             except ErfnetJobsError:

@@ -17,7 +17,7 @@ def register_tasks(app: Any, host: str, news: News) -> None:
 
     @app.task(name=START_TASK, shared=False)  # type: ignore[untyped-decorator]
     def start(*_args: object, **_kwargs: object) -> None:
-        news.tell()
+        news.tell(room=False)
 
     @app.task(name=CANCEL_TASK, shared=False)  # type: ignore[untyped-decorator]
     def cancel(*args: object, version: object = None, **_kwargs: object) -> None:

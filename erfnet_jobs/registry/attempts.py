@@ -9,7 +9,7 @@ from sqlalchemy import CursorResult, delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.jobs import Part
-from erfnet_jobs.registry.events import now, record_event
+from erfnet_jobs.registry.events import clock, now, record_event
 from erfnet_jobs.registry.jobs import end_job, get_job, move_job
 from erfnet_jobs.registry.rank_order import in_rank_order
 from erfnet_jobs.registry.retries import MAX_LOSSES, is_loss, pause_before, tries_of
@@ -116,7 +116,7 @@ def claim(session: Session, job_id: int, attempt: int, host: str, scheduler: tup
     )
     if not _changed(claimed):
         return False
-    session.add(Lease(job_id=job_id, attempt=attempt, host_name=host, counter=0))
+    session.add(Lease(job_id=job_id, attempt=attempt, host_name=host, counter=0, beaten_at=now(session)))
     if part.first_rank == 0:
         if scheduler is not None:
             row.scheduler_host, row.scheduler_port = scheduler
@@ -165,7 +165,7 @@ def beat(session: Session, job_id: int, attempt: int, host: str, pid: int) -> Pu
     held = session.execute(
         update(Lease)
         .where(Lease.job_id == job_id, Lease.attempt == attempt, Lease.host_name == host)
-        .values(counter=Lease.counter + 1, pid=pid)
+        .values(counter=Lease.counter + 1, pid=pid, beaten_at=clock(session))
         .execution_options(synchronize_session=False)
     )
     state = session.execute(

@@ -12,7 +12,7 @@ from erfnet_jobs.ascend.health import Seen
 from erfnet_jobs.errors import NotFound, UsageError
 from erfnet_jobs.registry.devices import seen_devices, store_devices
 from erfnet_jobs.registry.engine import HEAD
-from erfnet_jobs.registry.events import Actor, now, record_event
+from erfnet_jobs.registry.events import Actor, clock, now, record_event
 from erfnet_jobs.registry.summaries import held_devices, is_usable
 from erfnet_jobs.registry.tables import Device, Host
 
@@ -160,7 +160,8 @@ def beat_host(session: Session, name: str, instance: str) -> bool:
     beaten = session.execute(
         update(Host)
         .where(Host.name == name, Host.instance == instance, ours)
-        .values(beat=Host.beat + 1, seen_at=now(session), stopped_at=None)
+        .values(beat=Host.beat + 1, seen_at=clock(session), stopped_at=None)
+        .execution_options(synchronize_session=False)
     )
     return isinstance(beaten, CursorResult) and beaten.rowcount == 1
 
@@ -183,11 +184,6 @@ def set_drained(session: Session, name: str, drained: bool, actor: Actor | None 
         host.drained = drained
         kind, by = "host drained" if drained else "host undrained", "a user" if actor else "its worker"
         record_event(session, kind, f"by {by}", host=name, actor=actor)
-
-
-def host_beats(session: Session) -> dict[str, int]:
-    """The pulse of every host's worker."""
-    return dict(session.execute(select(Host.name, Host.beat)).tuples().all())
 
 
 def _summary(host: Host, devices: Iterable[DeviceSummary]) -> HostSummary:

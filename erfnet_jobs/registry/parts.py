@@ -93,26 +93,11 @@ def _held(placement: Placement, attempt: Attempt, job: Job, lease: Lease | None)
     )
 
 
-def leases(session: Session) -> dict[PartKey, int]:
-    """The counter of every lease."""
-    return {PartKey(row.job_id, row.attempt, row.host_name): row.counter for row in session.scalars(select(Lease))}
-
-
 def lease_pid(session: Session, key: PartKey) -> int | None:
     """The process that holds a lease, as it said itself; None where there is no lease, or no beat yet."""
     return session.scalars(
         select(Lease.pid).where(Lease.job_id == key.job, Lease.attempt == key.attempt, Lease.host_name == key.host)
     ).one_or_none()
-
-
-def late_parts(session: Session) -> dict[PartKey, PartState]:
-    """Parts of attempts in course that are assigned or starting: nobody should find them so for long."""
-    rows = (
-        select(Placement)
-        .join(Attempt, and_(Attempt.job_id == Placement.job_id, Attempt.number == Placement.attempt))
-        .where(Placement.state.in_(UNSTARTED), Attempt.outcome.is_(None))
-    )
-    return {PartKey(row.job_id, row.attempt, row.host_name): PartState(row.state) for row in session.scalars(rows)}
 
 
 def parts_of_attempt(session: Session, job: int, attempt: int) -> list[tuple[str, tuple[int, ...], int]]:

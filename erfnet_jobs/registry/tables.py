@@ -192,7 +192,10 @@ class Placement(Base):
 
 
 class Lease(Base):
-    """The pulse of a supervisor: a counter that it increments. The row goes when its part ends or is lost."""
+    """The pulse of a supervisor: a counter that it increments. The row goes when its part ends or is lost.
+
+    `beaten_at` only tells which counters are worth watching.
+    """
 
     __tablename__ = "lease"
     __table_args__ = (ForeignKeyConstraint(["job_id", "attempt"], ["attempt.job_id", "attempt.number"]),)
@@ -201,6 +204,7 @@ class Lease(Base):
     host_name: Mapped[str] = mapped_column(primary_key=True)
     counter: Mapped[int] = mapped_column(default=0)
     pid: Mapped[int | None]
+    beaten_at: Mapped[datetime | None]
 
 
 class Host(Base):

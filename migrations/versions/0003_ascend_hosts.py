@@ -24,6 +24,7 @@ COLUMNS = (
     ("host", sa.Column("cann", sa.Text(), nullable=True)),
     ("host", sa.Column("trouble", sa.Text(), nullable=True)),
     ("device", sa.Column("fit", sa.Boolean(), nullable=False, server_default=sa.true())),
+    ("lease", sa.Column("beaten_at", sa.DateTime(timezone=True), nullable=True)),
     ("device", sa.Column("busy", sa.Text(), nullable=True)),
     ("device", sa.Column("error_code", sa.Text(), nullable=True)),
     ("device", sa.Column("npu_id", sa.Integer(), nullable=True)),

@@ -19,7 +19,8 @@ class HeardNews(News):
         super().__init__()
         self.told = 0
 
-    def tell(self) -> None:
+    def tell(self, *, room: bool = True) -> None:
+        super().tell(room=room)
         self.told += 1
 
 
@@ -47,3 +48,12 @@ def test_a_cancel_of_this_version_says_which(tasks: Any, news: HeardNews) -> Non
     tasks[CANCEL_TASK].run(3, 2, version=MESSAGE_VERSION)
 
     assert news.cancelled() == [PartKey(3, 2, "here")]
+
+
+def test_only_what_is_to_be_placed_asks_for_a_pass(tasks: Any, news: HeardNews) -> None:
+    tasks[START_TASK].run(3, 2, version=MESSAGE_VERSION)
+    tasks[CANCEL_TASK].run(3, 2, version=MESSAGE_VERSION)
+    assert (news.wait(0), news.room()) == (True, False)
+    tasks[PLACE_TASK].run(3, version=MESSAGE_VERSION)
+    assert (news.wait(0), news.room()) == (True, True)
+    assert (news.wait(0), news.room()) == (False, False)
