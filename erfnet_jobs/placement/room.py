@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from erfnet_jobs.placement.model import HostState
 
-# Of the open hosts one in so many is kept at most, beside those of the first job: others are to be used meanwhile.
+# Of the open hosts one in so many is kept at most, beside those of the first job, and for so many jobs at most: the
+# others are to be used meanwhile.
 KEPT_SHARE = 4
+KEPT_JOBS = 16
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Room:
         self.hosts = [host for host in hosts if host.is_open]
         self._free = {host.name: host.free & host.usable for host in self.hosts}
         self._kept: dict[str, dict[frozenset[int], int]] = {}
+        self._keepers: set[int] = set()
 
     def free(self, spot: Spot) -> frozenset[int]:
         """What is free of a spot."""
@@ -46,10 +49,12 @@ class Room:
 
     def may_keep(self) -> bool:
         """Whether one more job may keep hosts: the first that waits always may."""
-        return not self._kept or len(self._kept) < len(self.hosts) / KEPT_SHARE
+        few = len(self._kept) < len(self.hosts) / KEPT_SHARE and len(self._keepers) < KEPT_JOBS
+        return not self._keepers or few
 
     def keep(self, spots: Iterable[Spot], job: int) -> None:
         """Let later jobs have nothing of these spots."""
+        self._keepers.add(job)
         for spot in spots:
             self._free[spot.host.name] -= spot.region
             self._kept.setdefault(spot.host.name, {}).setdefault(spot.region, job)
