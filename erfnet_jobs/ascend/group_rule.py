@@ -5,7 +5,9 @@ from collections.abc import Collection
 FIRST_910 = "910A"
 # Whose rank table is version 1.0: "Atlas training series" and Atlas A2 (HCCL guide, cluster information file).
 WITH_TABLES = (FIRST_910, "910B")
-GENERATIONS = (*WITH_TABLES, "910C", "310", "310P")
+# Inference cards: no network port either.
+WITHOUT_HCCL = ("310", "310P")
+GENERATIONS = (*WITH_TABLES, "910C", *WITHOUT_HCCL)
 # 910A: one server has 1, 2, 4 or 8 devices of a job, and 0-3 and 4-7 are networks of their own.
 # https://hiascend.com/document/detail/zh/canncommercial/63RC1/modeldev/tfmigr1/tfmigr1_000033.html
 GROUP = 4

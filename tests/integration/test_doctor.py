@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from erfnet_jobs.cli.checks import all_reduce
 from erfnet_jobs.launch.processes import living
 from erfnet_jobs.launch.program import RANK_MODULE, SCRIPTED
 from erfnet_jobs.launch.scripted_rank import SCRIPT
@@ -190,6 +191,22 @@ def test_devices_that_jobs_hold_are_refused(
     assert called.code == 1
     site.cancel(job)
     site.until(job, JobState.CANCELLED)
+
+
+def test_an_all_reduce_that_hangs_ends(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(all_reduce, "LIMIT_SECONDS", 1.0)
+    play(tmp_path, monkeypatch, {"default": [["hello"], ["hang_deaf"]]})
+    found = said(shell(*ALL_REDUCE), "all-reduce")[-1]
+    assert found["state"] == "error"
+    assert "time limit" in found["text"]
+    assert "log" in found["remedy"]
+
+
+def test_a_redis_user_who_may_not_ask_for_its_settings(shell: Shell, own_redis: RedisServer) -> None:
+    own_redis.start()
+    own_redis.client().execute_command("ACL", "SETUSER", "default", "-info")
+    found = said(shell("--broker-url", own_redis.url, "doctor", "--no-mindspore", "--json"), "Redis")
+    assert [check["state"] for check in found] == ["ok"]
 
 
 def test_where_all_reduce_runs_needs_it(shell: Shell) -> None:

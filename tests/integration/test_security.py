@@ -224,6 +224,7 @@ def test_no_password_is_written_shown_or_passed_on(
         ["events"],
         ["hosts", "--json"],
         ["devices"],
+        ["db", "upgrade"],
         ["db", "current"],
         ["db", "current", "--json"],
         ["doctor", "--no-mindspore"],
@@ -263,6 +264,20 @@ def test_a_home_is_private_and_runs_are_as_the_umask_says(
     written = list(site.settings.runs.rglob("*"))
     assert len(written) > 5
     assert {path.stat().st_mode & 0o777 for path in written} == {0o750, 0o640}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"), [("?ssl_ca_certs={ca}", "invalid username-password pair"), ("", "CERTIFICATE_VERIFY_FAILED")]
+)
+def test_a_worker_whose_redis_refuses_it_goes_on_and_tells_no_password(
+    new_site: NewSite, sqlite_url: str, guarded_redis: Guarded, options: str, told: str
+) -> None:
+    site = new_site(sqlite_url, broker_url=guarded_redis.text("rediss://:wrong.one@{name}:{port}/0" + options))
+    site.start_worker()
+    site.until(site.train(), JobState.SUCCEEDED)
+    eventually(lambda: told in site.log, "the log says what Redis said")
+    site.stop_worker()
+    assert b"wrong.one" not in everything_below(site.settings.home, site.settings.runs)
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "a b", "$(id)", "-x", "a\nb", ""])

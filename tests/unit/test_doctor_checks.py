@@ -149,7 +149,7 @@ def test_free_devices_are_chosen() -> None:
     [
         ({1: 7}, (1, 2), "device 1 is held by job 7"),
         ({}, (1, 4), "device 4 is in use by process 99"),
-        ({1: 7, 2: 7, 3: 8}, None, "there are 0: device 1 is held by job 7; device 2"),
+        ({1: 7, 2: 7, 3: 8}, None, "needs 2 free devices together: device 1 is held by job 7; device 2"),
         ({}, (1, 9), "no device 9"),
     ],
 )
@@ -157,6 +157,32 @@ def test_devices_that_others_have_are_refused(held: Mapping[int, int], asked: tu
     devices = (*CHIPS[:3], replace(CHIPS[3], processes=(DeviceProcess(99, "other"),)))
     with pytest.raises(NoHostFits, match=told):
         choose(devices, held, asked)
+
+
+def first_910(*numbers: int) -> tuple[Device, ...]:
+    return tuple(Device(n, ASCEND_CHIP, "910A", generation="910A", physical_id=n) for n in numbers)
+
+
+@pytest.mark.parametrize(
+    ("free", "chosen"),
+    [
+        (range(8), range(8)),
+        ((0, 1, 2, 3, 4, 5, 6), (0, 1, 2, 3)),
+        ((1, 4, 5, 6), (4, 5)),
+        ((2, 3), (2, 3)),
+    ],
+)
+def test_devices_of_910a_are_chosen_by_its_groups(free: Iterable[int], chosen: Iterable[int]) -> None:
+    assert choose(first_910(*free), {}, None) == first_910(*chosen)
+
+
+def test_devices_without_a_common_network_are_refused() -> None:
+    with pytest.raises(NoHostFits, match="2 free devices together"):
+        choose(first_910(0, 4), {}, None)
+    with pytest.raises(NoHostFits, match="both groups"):
+        choose(first_910(0, 4), {}, (0, 4))
+    with pytest.raises(NoHostFits, match="310P has no HCCL"):
+        choose((Device(0, ASCEND_CHIP, "310P3", generation="310P"),), {}, None)
 
 
 @pytest.mark.parametrize("asked", [(1,), (1, 1)])

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from erfnet_jobs.ascend.devices import ASCEND_CHIP, HEALTHY, Device, HostDevices, local_devices, threads_per_rank
-from erfnet_jobs.ascend.group_rule import without_table
+from erfnet_jobs.ascend.group_rule import COUNTS, GROUP, WITHOUT_HCCL, group_fault, without_table
 from erfnet_jobs.cli.checks.answer import ERROR, OK, WARNING, Answer
 from erfnet_jobs.cli.output import file_size
 from erfnet_jobs.errors import ErfnetJobsError, NoHostFits, RegistryNotMigrated, UsageError
@@ -53,23 +53,43 @@ def check_all_reduce(settings: Settings, found: HostDevices, asked: tuple[int, .
 
 def choose(devices: Sequence[Device], held: Mapping[int, int], asked: tuple[int, ...] | None) -> tuple[Device, ...]:
     """The devices to run on; raises NoHostFits where jobs or other processes have them, or too few are free."""
+    generation = devices[0].generation or ""
+    if generation in WITHOUT_HCCL:
+        raise NoHostFits(f"{generation} has no HCCL: there is no all-reduce to check")
     taken = {device.id: why for device in devices if (why := _taken(device, held))}
-    known = {device.id: device for device in devices}
     if asked is None:
-        free = tuple(device for device in devices if device.id not in taken)
-        if len(free) < LEAST:
+        chosen = _together(tuple(device for device in devices if device.id not in taken))
+        if len(chosen) < LEAST:
             reasons = "; ".join(f"device {number} {why}" for number, why in taken.items())
-            raise NoHostFits(
-                f"an all-reduce needs {LEAST} free devices, and there are {len(free)}: {reasons or 'no more'}"
-            )
-        return free if free[0].kind == ASCEND_CHIP else free[:LEAST]
+            raise NoHostFits(f"an all-reduce needs {LEAST} free devices together: {reasons or 'there are no more'}")
+        return chosen if chosen[0].kind == ASCEND_CHIP else chosen[:LEAST]
+    return _asked({device.id: device for device in devices}, taken, asked)
+
+
+def _asked(known: Mapping[int, Device], taken: Mapping[int, str], asked: tuple[int, ...]) -> tuple[Device, ...]:
     if len(set(asked)) != len(asked) or len(asked) < LEAST:
         raise UsageError(f"devices are {asked}: give at least {LEAST} different ones")
     if unknown := sorted(set(asked) - set(known)):
         raise NoHostFits(f"this host has no device {', '.join(map(str, unknown))}: see 'erfnet-jobs devices'")
     if refused := [f"device {number} {taken[number]}" for number in asked if number in taken]:
         raise NoHostFits(f"{'; '.join(refused)}: name others, or wait until it is free")
-    return tuple(known[number] for number in sorted(asked))
+    chosen = tuple(known[number] for number in sorted(asked))
+    if fault := group_fault(chosen[0].generation or "", _physical(chosen)):
+        raise NoHostFits(f"{fault}: name others")
+    return chosen
+
+
+def _together(free: tuple[Device, ...]) -> tuple[Device, ...]:
+    """As many of the free devices as HCCL takes together."""
+    if not free or group_fault(free[0].generation or "", _physical(free)) is None:
+        return free
+    halves = [tuple(one for one in free if _physical((one,))[0] // GROUP == half) for half in (0, 1)]
+    most = max(halves, key=len)
+    return most[: max(count for count in COUNTS if count <= len(most))]
+
+
+def _physical(devices: Sequence[Device]) -> list[int]:
+    return [device.id if device.physical_id is None else device.physical_id for device in devices]
 
 
 def _taken(device: Device, held: Mapping[int, int]) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from erfnet_jobs.ascend.devices import ASCEND_CHIP, HEALTHY, Device, HostDevices, ascend_nodes
-from erfnet_jobs.ascend.group_rule import FIRST_910, without_table
+from erfnet_jobs.ascend.group_rule import FIRST_910, WITHOUT_HCCL, without_table
 from erfnet_jobs.ascend.hccl import FIRST_PORT, PORTS, base_port
 from erfnet_jobs.cli.checks.answer import ERROR, OK, WARNING, Answer, Question
 from erfnet_jobs.cli.checks.network import hccl_ports
@@ -19,8 +19,6 @@ ACCEPTED_CANN = ("8.2", "8.3", "8.5", "9.0", "9.1")
 # Made by the driver's installer, which gives the devices to it.
 DRIVER_GROUP = "HwHiAiUser"
 WARNING_HEALTH = "warning"
-# Inference cards: no network port, no HCCL.
-WITHOUT_PORTS = frozenset({"310", "310P"})
 
 
 def questions(settings: Settings, found: HostDevices) -> Iterator[tuple[str, Question]]:
@@ -30,7 +28,7 @@ def questions(settings: Settings, found: HostDevices) -> Iterator[tuple[str, Que
         return
     yield "nodes", permission_answers
     yield "versions", lambda _: version_answers(found)
-    if all(chip.generation in WITHOUT_PORTS for chip in chips):
+    if all(chip.generation in WITHOUT_HCCL for chip in chips):
         return
     yield "links", lambda _: link_answers(chips)
     yield "rank table", lambda _: table_answers(chips, settings.host_address)
