@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from erfnet_jobs.errors import UsageError
 
 # Jobs of a host have no device in common, so that the first device of each has a block of ports for its job alone.
-# HCCL takes 16 from HCCL_IF_BASE_PORT on, which may be 1024 to 65520. The blocks begin after the ports that Linux gives
-# to outgoing connections (32768 to 60999, ip(7)); HCCL's own default, 60000, lies among those.
+# From HCCL_IF_BASE_PORT (1024 to 65520) HCCL counts on by a device's physical id, for a second purpose by 8 more
+# (GetHostPort in CANN's public sources), so that the 16 ports of its guide are those of a host with 8 devices, and 16
+# devices take 24. The blocks begin after the ports that Linux gives to outgoing connections (32768 to 60999, ip(7));
+# HCCL's own default, 60000, lies among those.
 FIRST_PORT = 61_000
 LAST_BASE_PORT = 65_520
-PORTS = 16
+PORTS = 32
 # Seconds. Hosts of a gang start one after another, and each rank loads MindSpore first; HCCL's default is 120.
 CONNECT_TIMEOUT = 600
 CONNECT_BOUNDS = (120, 7200)

@@ -166,7 +166,7 @@ def test_ranks_on_ascend_get_hccls_variables_and_no_others_do():
 
     assert (environ["HCCL_IF_IP"], environ["HCCL_SOCKET_IFNAME"]) == ("10.0.0.2", "eth1")
     assert "HCCL_HOST_SOCKET_PORT_RANGE" not in environ
-    assert int(environ["HCCL_IF_BASE_PORT"]) == 61064
+    assert int(environ["HCCL_IF_BASE_PORT"]) == 61128
     on_cpu = replace(rank, device_target=CPU, visible_devices=(), address=None).to_environ(base)
     assert {name: value for name, value in on_cpu.items() if name.startswith("HCCL_")} == {"HCCL_SOCKET_IFNAME": "eth1"}
 

@@ -7,26 +7,30 @@ from hypothesis import strategies as st
 from erfnet_jobs.ascend.hccl import PORTS, base_port, hccl_variables
 from erfnet_jobs.errors import UsageError
 
-DEVICES = st.frozensets(st.integers(0, 63), min_size=1, max_size=16)
+DEVICES = st.frozensets(st.integers(0, 15), min_size=1, max_size=16)
 
 
-@given(DEVICES, DEVICES)
-def test_jobs_on_different_devices_of_a_host_never_share_a_port(one: frozenset[int], other: frozenset[int]) -> None:
+@given(DEVICES, DEVICES, st.permutations(range(16)))
+def test_jobs_on_different_devices_of_a_host_never_share_a_port(
+    one: frozenset[int], other: frozenset[int], physical: list[int]
+) -> None:
     other -= one
     if not other:
         return
-    blocks = []
+    used: list[set[int]] = []
     for devices in (one, other):
-        first = int(hccl_variables(min(devices), None, {})["HCCL_IF_BASE_PORT"])
-        blocks.append(set(range(first, first + PORTS)))
-    assert not blocks[0] & blocks[1]
-    assert all(61_000 <= port <= 65_535 for block in blocks for port in block)
+        base = int(hccl_variables(min(devices), None, {})["HCCL_IF_BASE_PORT"])
+        # What HCCL listens on: by physical id, and again 8 further on.
+        used.append({base + physical[device] + more for device in devices for more in (0, 8)})
+        assert all(base <= port < base + PORTS for port in used[-1])
+    assert not used[0] & used[1]
+    assert all(61_000 <= port <= 65_535 for ports in used for port in ports)
 
 
-@pytest.mark.parametrize("device", [-1, 283])
+@pytest.mark.parametrize("device", [-1, 142])
 def test_a_device_whose_ports_would_not_be_hccls(device: int) -> None:
-    assert base_port(282) <= 65_520
-    with pytest.raises(UsageError, match="from 0 to 282"):
+    assert base_port(141) <= 65_520
+    with pytest.raises(UsageError, match="from 0 to 141"):
         base_port(device)
 
 
