@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from erfnet_jobs.ascend.devices import HostDevices
@@ -21,16 +22,11 @@ class DeviceWatch:
         self._told = told
         self._lock = threading.Lock()
         self._newest: list[HostDevices] = []
-        self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="device-watch", daemon=True)
 
     def start(self) -> None:
         """Begin, with a pause: the look of the start is done."""
         self._thread.start()
-
-    def stop(self) -> None:
-        """Look no more; does not wait for a tool that hangs."""
-        self._end.set()
 
     def looks(self) -> list[HostDevices]:
         """What was seen since this was last asked, in order."""
@@ -39,7 +35,8 @@ class DeviceWatch:
         return found
 
     def _run(self) -> None:
-        while not self._end.wait(self._interval):
+        while True:
+            time.sleep(self._interval)
             try:
                 found = self._look()
             except ErfnetJobsError as error:

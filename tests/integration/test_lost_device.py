@@ -110,17 +110,20 @@ def test_a_card_that_is_lost_and_comes_back(ascend: AscendSite) -> None:
     assert ascend.events() == ["device 0: ok -> gone; no job gets it", "device 0: gone -> ok"]
 
 
-def test_a_tool_that_falls_silent_ends_no_job(ascend: AscendSite) -> None:
-    site, host = ascend.site, ascend.host
+def test_a_tool_that_hangs_ends_no_job(new_site: NewSite, sqlite_url: str, site_folder: Path) -> None:
+    host = AscendHost(site_folder, "910B", cards=3)
+    site = new_site(sqlite_url, device_interval=0.3, tool_timeout=2, **host.settings)
+    ascend = AscendSite(site, host)
     go = site.folder / "go"
     site.script({"default": [["hello"], ["wait_for", str(go)], ["done"]]})
+    host.hang()
+    eventually(host.processes, "a call hangs")
     job = site.train(cards=1)
     site.until(job, RUNNING)
-    host.fail("dcmi")
     eventually(lambda: not ascend.device(2).usable, "nobody knows the devices' health any more")
+    assert ascend.device(2).health == "unknown"
     waiting = site.train(cards=1)
     eventually(lambda: site.job(waiting).reason, "the pass has looked at the second job")
-
     go.touch()
     site.until(job, SUCCEEDED)
     assert site.job(waiting).state == JobState.QUEUED
