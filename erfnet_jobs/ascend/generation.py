@@ -2,7 +2,6 @@
 
 import re
 
-ASCEND_FAMILY = "ascend"
 # 910, 910ProA, 910PremiumA, and 910B and 910ProB without a digit are names of the first generation; with a digit 910B
 # is Atlas A2, 910_93xx Atlas A3 (the SoC lists of MindSpore's and CANN's sources).
 NAMES = {
@@ -26,8 +25,3 @@ def generation_of(name: str | None, physical_ids: bool = False) -> str | None:
     if physical_ids and bare == A3_NAME:
         return "910C"
     return next((generation for generation, pattern in NAMES.items() if re.fullmatch(pattern, bare)), None)
-
-
-def family_of(generation: str | None) -> str:
-    """What placement keeps together: the generation, or 'ascend' where it is unknown."""
-    return generation or ASCEND_FAMILY

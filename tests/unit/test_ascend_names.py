@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from erfnet_jobs.ascend.generation import family_of, generation_of
+from erfnet_jobs.ascend.generation import generation_of
 from erfnet_jobs.ascend.tool_failures import exit_text, is_unsupported, known_failure
 from erfnet_jobs.ascend.versions import cann_version, driver_version, parse_version
 
@@ -30,10 +30,6 @@ def test_the_name_of_the_third_generation_needs_physical_ids() -> None:
     assert generation_of("910B3", physical_ids=True) == "910B"
     assert generation_of("xxx", physical_ids=True) is None
     assert generation_of(None) is None
-
-
-def test_families_of_placement() -> None:
-    assert (family_of("910B"), family_of(None)) == ("910B", "ascend")
 
 
 @pytest.mark.parametrize(
