@@ -70,7 +70,7 @@ def table_faults(
     if reason := _other_format(document):
         return [Fault("version", reason)]
     if generation is not None and (reason := without_table(generation)):
-        return [Fault("version", reason)]
+        return [Fault("generation", reason)]
     servers = [entry for entry in _entries(document.get("server_list")) if isinstance(entry[1], dict)]
     if own is not None and any(own.is_named(server) for _, server in servers):
         generation = generation or own.generation

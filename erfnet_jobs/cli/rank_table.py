@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from erfnet_jobs.ascend.group_rule import GENERATIONS
 from erfnet_jobs.cli.parameters import DEVICES
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", default=None, metavar="FILE", help="Write it there.  [default: standard output]")
 @click.option("--merge", is_flag=True, help="Make one table of the hosts' tables FILE...")
 @click.option("--check", is_flag=True, help="Name every fault of the tables FILE...")
-@click.option("--generation", default=None, metavar="G", help="With --check: the chips they are for, such as 910A.")
+@click.option("--generation", type=click.Choice(GENERATIONS), default=None, help="With --check: for which chips.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def rank_table(

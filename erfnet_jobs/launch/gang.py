@@ -9,6 +9,7 @@ Who reads reports and judges is `erfnet_jobs.launch.watch.GangWatch`. Start gang
 without exec: such a child would hold the lifelines' write ends.
 """
 
+import ipaddress
 import os
 import signal
 from collections.abc import Mapping
@@ -158,6 +159,16 @@ class Gang:
         for child in gone:
             child.release()
 
+    @property
+    def _hccl_address(self) -> str | None:
+        """Where HCCL is to listen for other hosts; a name is left to HCCL, which takes numbers only."""
+        if len(self.places) == self.plan.world_size:
+            return None
+        try:
+            return str(ipaddress.ip_address(self._address))
+        except ValueError:
+            return None
+
     def _start_scheduler(self) -> None:
         if self.plan.world_size > 1 and self.leads and self._program.scheduler_module:
             self._start(None, module_command(self._program.scheduler_module), self.scheduler_log, Role.SCHEDULER, 0)
@@ -194,5 +205,5 @@ class Gang:
             rank_table=self._rank_table if self.plan.world_size > 1 else None,
             host=self.host,
             near=self._cores[local_rank] if role is Role.WORKER else frozenset(),
-            address=self._address if on_ascend and len(self.places) < self.plan.world_size else None,
+            address=self._hccl_address if on_ascend else None,
         )

@@ -19,7 +19,7 @@ from erfnet_jobs.launch.processes import processes_with_mark
 from erfnet_jobs.launch.program import RankProgram
 from erfnet_jobs.launch.verdict import GangResult
 from erfnet_jobs.launch.watch import GangWatch, ReportLine
-from erfnet_jobs.plan import Plan, write_plan
+from erfnet_jobs.plan import ASCEND, Plan, write_plan
 from erfnet_jobs.reports import Done, Failed, Hello, Metric, Progress, ReportWriter, encode
 from erfnet_jobs.states import Outcome
 from tests.gang_steps import (
@@ -372,3 +372,28 @@ def test_real_ranks_whose_table_is_not_the_plans_are_ended(tmp_path: Path, monke
 
     assert (result.outcome, result.error) == (Outcome.FAILED, "RankMisplaced")
     assert "was to be on here device" in (result.message or "")
+
+
+@pytest.mark.parametrize(("address", "told"), [("10.4.0.1", "10.4.0.1"), ("node1", None)])
+def test_ranks_on_ascend_over_two_hosts_know_the_address_for_hccl(
+    tmp_path: Path, gangs: list[Gang], address: str, told: str | None
+) -> None:
+    plan = written_plan(tmp_path, 2)
+    places = (replace(plan.ranks[0], host="elsewhere"), replace(plan.ranks[1], device=5, local_rank=0))
+    plan = replace(plan, ranks=places, device_target=ASCEND)
+    write_plan(plan, Path(plan.run_dir, PLAN_NAME))
+    environ = scripted_environ(tmp_path, {"default": [["hello"], ["hang"]]})
+    gang = Gang(plan, HOST, scheduler=("10.4.0.2", 1), address=address, program=PROGRAM, base_environ=environ)
+    gangs.append(gang)
+    gang.start()
+
+    pid = gang.pids[1]
+    eventually(lambda: "RANK_ID=1" in environ_of(pid), "the rank's program runs")
+
+    found = dict(entry.partition("=")[::2] for entry in environ_of(pid))
+    assert found.get("HCCL_IF_IP") == told
+    assert (found["HCCL_IF_BASE_PORT"], found["ASCEND_RT_VISIBLE_DEVICES"], found["DEVICE_ID"]) == ("61160", "5", "0")
+
+
+def environ_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/environ").read_text().split("\0")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erfnet_jobs.ascend.rank_table import from_document, to_document, to_text
+from erfnet_jobs.ascend.rank_table import Server, TableDevice, from_document, numbered, to_document, to_text
 from erfnet_jobs.ascend.rank_table_check import table_faults
 from erfnet_jobs.ascend.rank_table_files import merge
 from erfnet_jobs.ascend.rank_table_make import KnownDevice, KnownHost, in_order, make_table
@@ -209,6 +209,26 @@ def test_merged_in_the_dictionary_order_of_server_id(tmp_path: Path) -> None:
     assert [fault for fault in table_faults(to_document(table)) if not fault.warning] == []
     order = [fault for fault in table_faults(_as_texts(merge_hccl_document(documents))) if "dictionary" in fault.text]
     assert [fault.place for fault in order] == ["server_list[1].server_id"]
+
+
+@given(st.lists(st.ip_addresses(v=4, network="10.0.0.0/8"), min_size=1, max_size=5, unique=True), st.data())
+def test_servers_in_any_order_make_one_table_without_faults(addresses: list[Any], data: st.DataObject) -> None:
+    servers = []
+    for number, address in enumerate(map(str, addresses)):
+        ranks = data.draw(st.permutations(range(data.draw(st.integers(1, 8)))))
+        devices = tuple(TableDevice(slot, f"172.16.{number}.{slot + 1}", rank) for slot, rank in enumerate(ranks))
+        servers.append(Server(address, devices, address))
+
+    table = numbered(servers)
+
+    assert numbered(data.draw(st.permutations(servers))) == table
+    assert from_document(to_document(table)) == table
+    assert table_faults(to_document(table), generation="910B") == []
+    assert [rank for server in table.servers for rank in server.ranks] == list(range(table.world_size))
+    # The device that was first of its server's ranks still is.
+    for server in servers:
+        (made,) = (one for one in table.servers if one.server_id == server.server_id)
+        assert [one.rank - made.ranks[0] for one in made.devices] == [one.rank for one in server.devices]
 
 
 def test_merging_keeps_the_ranks_of_a_server_in_their_order(tmp_path: Path) -> None:
