@@ -1,9 +1,12 @@
 """Making a registry, and bringing an old one to this program's version. The only module that loads Alembic."""
 
+import sqlite3
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -17,13 +20,14 @@ from sqlalchemy.orm import Session
 import erfnet_jobs
 from erfnet_jobs.errors import RegistryNotMigrated, RegistryUnreachable, UsageError
 from erfnet_jobs.files import make_private_folder, open_private
-from erfnet_jobs.registry.engine import explain, make_engine
+from erfnet_jobs.registry.engine import BUSY_SECONDS, explain, make_engine
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.tables import RegistryIdentity
 from erfnet_jobs.registry.url import parse_url
 
 # Any number, as long as all programs that migrate a registry take the same.
 ADVISORY_LOCK = 0x4552464E
+WAL_PAUSE_SECONDS = 0.02
 
 
 def scripts() -> Path:
@@ -115,7 +119,25 @@ def _prepare(connection: Connection) -> None:
         return
     # Copying a table (batch mode) drops it for a moment; what refers to it is checked at the end instead.
     driver.execute("PRAGMA foreign_keys=OFF")
-    driver.execute("PRAGMA journal_mode=WAL")
+    _switch_to_wal(driver, time.monotonic() + BUSY_SECONDS)
+
+
+def _switch_to_wal(driver: Any, deadline: float) -> None:
+    """SQLite's own waiting for a lock does not cover this switch, which the first of several upgrades makes."""
+    while True:
+        try:
+            driver.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            if time.monotonic() >= deadline:
+                raise RegistryUnreachable(
+                    f"the registry stayed locked for {BUSY_SECONDS} s ({error}): another process holds it; find it "
+                    "with 'fuser', end it, and try again"
+                ) from error
+            time.sleep(WAL_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _run(database_url: str, migrate: Callable[[Config], None]) -> tuple[str | None, str | None]:

@@ -117,6 +117,19 @@ def test_many_upgrades_at_once_do_it_once(empty_url: str) -> None:
     assert len(_identities(empty_url)) == 1
 
 
+def test_an_upgrade_waits_for_one_that_has_begun(tmp_path: Path) -> None:
+    path = tmp_path / "registry.sqlite"
+    with sqlite3.connect(path, isolation_level=None) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        upgrading = pool.submit(migrate.upgrade, f"sqlite:///{path}")
+        with pytest.raises(TimeoutError):
+            upgrading.result(0.3)
+        other.execute("COMMIT")
+        assert upgrading.result(30) == (None, migrate.head())
+    other.close()
+
+
 def test_a_failed_upgrade_leaves_nothing_behind(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_connection: object) -> None:
         raise RuntimeError("in the middle")
