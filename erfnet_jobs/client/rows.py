@@ -91,7 +91,10 @@ class HostsSeen:
     def _current(self, session: Session) -> list[HostState]:
         if time.monotonic() >= self._until:
             rows = host_rows(session)
-            self._hosts = [HostState.of_summary(row.name, row.storage, row.closed, **vars(row.summary)) for row in rows]
+            self._hosts = [
+                HostState.of_summary(row.name, row.address, row.storage, row.closed, **vars(row.summary))
+                for row in rows
+            ]
             self._until = time.monotonic() + HOSTS_SECONDS
         return self._hosts
 

@@ -106,9 +106,11 @@ class Placing:
         return self._waits(demand, spots, reasons.exact_devices(spots, self.room))
 
     def _placed(self, demand: Demand, spread: Spread) -> Decision:
+        """Ranks follow the hosts' addresses as texts, as in a rank table they must follow the server_ids."""
         parts: list[Part] = []
         rank = 0
-        for spot, count in zip(spread.spots, spread.counts, strict=True):
+        taken = zip(spread.spots, spread.counts, strict=True)
+        for spot, count in sorted(taken, key=lambda one: (one[0].host.address, one[0].host.name)):
             parts.append(Part(spot.host.name, self.room.take(spot, count), rank))
             rank += count
         return Decision(demand.job, tuple(parts), _assigned(parts))

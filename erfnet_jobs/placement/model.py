@@ -15,7 +15,8 @@ class HostState:
 
     `storage` tells which run directory it sees. `usable` are its devices in health, `free` those of them that no
     attempt holds, `present` all that it has (those in health always count). `is_open`: it has a live worker and is not
-    drained; `closed` says why not. `family` is what its devices are: 'cpu', or an Ascend generation.
+    drained; `closed` says why not. `family` is what its devices are: 'cpu', or an Ascend generation. `address` is its
+    server_id in a rank table.
     """
 
     name: str
@@ -26,14 +27,24 @@ class HostState:
     family: str = CPU_FAMILY
     present: frozenset[int] = frozenset()
     closed: str = "its worker is not up, or it is drained"
+    address: str = ""
 
     @classmethod
     def of_summary(
-        cls, name: str, storage: str, closed: str | None, *, family: str, present: str, usable: str, free: str
+        cls,
+        name: str,
+        address: str,
+        storage: str,
+        closed: str | None,
+        *,
+        family: str,
+        present: str,
+        usable: str,
+        free: str,
     ) -> Self:
         """The state of a host whose devices are told as ranges of ids; `closed`: why it gets no jobs, if so."""
         ids = {"present": from_ranges(present), "usable": from_ranges(usable), "free": from_ranges(free)}
-        return cls(name, storage, is_open=closed is None, family=family, closed=closed or "", **ids)
+        return cls(name, storage, is_open=closed is None, family=family, closed=closed or "", address=address, **ids)
 
     @property
     def group(self) -> tuple[str, str]:

@@ -59,6 +59,7 @@ class HostRow:
     """A host as a placement pass reads it."""
 
     name: str
+    address: str
     storage: str
     drained: bool
     stopped_at: datetime | None
@@ -74,10 +75,12 @@ class HostRow:
 
 def host_rows(session: Session) -> list[HostRow]:
     """All hosts by name: one question, one row a host."""
-    rows = select(Host.name, Host.storage_id, Host.drained, Host.stopped_at, *_SUMMARY).order_by(Host.name)
+    rows = select(Host.name, Host.address, Host.storage_id, Host.drained, Host.stopped_at, *_SUMMARY).order_by(
+        Host.name
+    )
     return [
-        HostRow(name, storage, drained, stopped_at, Summary(*summary))
-        for name, storage, drained, stopped_at, *summary in session.execute(rows).tuples()
+        HostRow(name, address, storage, drained, stopped_at, Summary(*summary))
+        for name, address, storage, drained, stopped_at, *summary in session.execute(rows).tuples()
     ]
 
 

@@ -89,8 +89,14 @@ def test_several_hosts_only_where_one_could_never_hold_it() -> None:
     hosts = [host("a", 4, {0, 1}), host("b", 4), host("c", 2)]
 
     assert parts_of(place([Demand(1, 4)], hosts))[1] == (Part("b", (0, 1, 2, 3), 0),)
-    assert parts_of(place([Demand(1, 6)], hosts))[1] == (Part("b", (0, 1, 2, 3), 0), Part("a", (0, 1), 4))
+    assert parts_of(place([Demand(1, 6)], hosts))[1] == (Part("a", (0, 1), 0), Part("b", (0, 1, 2, 3), 2))
     assert place([Demand(1, 9)], hosts)[0].reason == "needs 9 free devices on b, a and c: 8 of 10 free"
+
+
+def test_ranks_follow_the_addresses_as_rank_tables_want_it() -> None:
+    hosts = [replace(host("a", 4, {0, 1, 2}), address="10.0.0.9"), replace(host("b", 4), address="10.0.0.10")]
+
+    assert parts_of(place([Demand(1, 7)], hosts))[1] == (Part("b", (0, 1, 2, 3), 0), Part("a", (0, 1, 2), 4))
 
 
 def test_several_hosts_share_one_storage() -> None:
@@ -201,9 +207,9 @@ def test_every_910a_host_gives_as_many() -> None:
     hosts = [chips("a", "910A"), chips("b", "910A", {0, 1, 2, 3}), chips("c", "910A", {4, 5, 6, 7})]
 
     assert place([Demand(1, 12)], hosts)[0].parts == (
-        Part("b", (0, 1, 2, 3), 0),
-        Part("c", (4, 5, 6, 7), 4),
-        Part("a", (0, 1, 2, 3), 8),
+        Part("a", (0, 1, 2, 3), 0),
+        Part("b", (0, 1, 2, 3), 4),
+        Part("c", (4, 5, 6, 7), 8),
     )
     assert place([Demand(1, 10)], hosts)[0].parts == ()
 
