@@ -35,13 +35,17 @@ def local_ranks(cards: int, devices: tuple[int, ...] | None, settings: Settings)
     """
     found = host_devices(settings).devices
     fit = {HEALTHY, WARNING} if settings.warning_runs else {HEALTHY}
-    chosen = _named(cards, devices, found) if devices is not None else _idle(cards, found, fit)
+    return ranks_on(_named(cards, devices, found) if devices is not None else _idle(cards, found, fit), settings)
+
+
+def ranks_on(chosen: Sequence[Device], settings: Settings) -> Ranks:
+    """Ranks on devices of this host in ascending order."""
     places = tuple(
         RankPlace(rank, settings.host_name, device.id, rank, device.cores) for rank, device in enumerate(chosen)
     )
     if chosen[0].kind != ASCEND_CHIP:
         return Ranks(places, CPU)
-    if cards == 1:
+    if len(chosen) == 1:
         return Ranks(places, ASCEND)
     try:
         table = make_table([in_order(settings.host_address, LOOPBACK, known_devices(chosen))])

@@ -138,7 +138,7 @@ def test_all_reduce_leaves_out_what_others_have_and_gets_a_rank_table(
 
     assert refused[-1]["state"] == "error"
     assert "device 1 is in use by process 4711" in refused[-1]["text"]
-    assert "with a rank table of 2 devices" in [check["text"] for check in found]
+    assert "with a rank table of 1 server" in [check["text"] for check in found]
     assert "2 ranks on devices 0, 2 (Ascend)" in found[-1]["text"]
     (table,) = shell.settings.runs.glob("doctor-*/1/rank_table.json")
     (server,) = json.loads(table.read_bytes())["server_list"]

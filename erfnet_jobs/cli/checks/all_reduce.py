@@ -4,7 +4,6 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from erfnet_jobs.ascend.devices import ASCEND_CHIP, HEALTHY, Device, HostDevices, local_devices, threads_per_rank
@@ -12,18 +11,19 @@ from erfnet_jobs.ascend.group_rule import COUNTS, GROUP, WITHOUT_HCCL, group_fau
 from erfnet_jobs.cli.checks.answer import ERROR, OK, WARNING, Answer
 from erfnet_jobs.cli.output import file_size
 from erfnet_jobs.errors import ErfnetJobsError, NoHostFits, RegistryNotMigrated, UsageError
-from erfnet_jobs.files import make_private_folder, write_atomically
+from erfnet_jobs.launch.foreground import run_here
+from erfnet_jobs.launch.gang import RANK_TABLE_NAME
 from erfnet_jobs.launch.program import RankProgram
+from erfnet_jobs.launch.ranks import Ranks, ranks_on
 from erfnet_jobs.launch.verdict import GangResult
 from erfnet_jobs.launch.watch import ReportLine
-from erfnet_jobs.plan import ASCEND, CPU, Plan, RankPlace
+from erfnet_jobs.plan import Plan
 from erfnet_jobs.reports import Metric
 from erfnet_jobs.settings import Settings
 from erfnet_jobs.states import JobKind, Outcome
 from erfnet_jobs.train_spec import TrainSpec
 
 PROGRAM = RankProgram("erfnet_jobs.erfnet.all_reduce")
-TABLE_NAME = "rank_table.json"
 LEAST = 2
 # Ranks load MindSpore, and on Ascend compile the operator.
 LIMIT_SECONDS = 300.0
@@ -40,15 +40,15 @@ def check_all_reduce(settings: Settings, found: HostDevices, asked: tuple[int, .
     if unknown:
         yield Answer(WARNING, f"which devices jobs hold is not known ({unknown})")
     chosen = choose(devices, held, asked)
-    plan = _plan(chosen, settings)
-    table = Path(plan.run_dir, TABLE_NAME)
-    yield from _write_table(table, plan, chosen, settings)
-    if table.exists():
-        plan = replace(plan, rank_table=str(table))
-    answers = list(_run(plan, settings))
+    ranks = ranks_on(chosen, settings)
+    if ranks.note is not None:
+        well = ranks.table is not None or not _tables_expected(chosen)
+        yield Answer(OK if well else WARNING, f"with {ranks.note}" if ranks.table else ranks.note)
+    plan = _plan(ranks, settings)
+    answers = list(_run(plan, ranks.table, settings))
     yield from answers
     if all(answer.state == OK for answer in answers):
-        shutil.rmtree(table.parents[1])
+        shutil.rmtree(Path(plan.run_dir).parent)
 
 
 def choose(devices: Sequence[Device], held: Mapping[int, int], asked: tuple[int, ...] | None) -> tuple[Device, ...]:
@@ -115,55 +115,34 @@ def _held(settings: Settings) -> tuple[dict[int, int], str | None]:
     return {device.id: device.job for host in own for device in host.devices if device.job is not None}, None
 
 
-def _plan(chosen: Sequence[Device], settings: Settings) -> Plan:
+def _tables_expected(chosen: Sequence[Device]) -> bool:
+    return any(device.generation is None or without_table(device.generation) is None for device in chosen)
+
+
+def _plan(ranks: Ranks, settings: Settings) -> Plan:
     """As of a job; the spec is no more than its place, for the program reads none."""
     run_dir = settings.runs / f"doctor-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}" / "1"
-    ranks = [RankPlace(rank, settings.host_name, device.id, rank, device.cores) for rank, device in enumerate(chosen)]
     return Plan(
         kind=JobKind.TRAIN,
-        spec=TrainSpec(str(run_dir), cards=len(chosen)),
+        spec=TrainSpec(str(run_dir), cards=len(ranks.places)),
         run_dir=str(run_dir),
         data_dir=str(settings.data_dir),
-        ranks=tuple(ranks),
-        device_target=ASCEND if chosen[0].kind == ASCEND_CHIP else CPU,
-        threads=threads_per_rank(len(chosen)),
+        ranks=ranks.places,
+        device_target=ranks.target,
+        threads=threads_per_rank(len(ranks.places)),
+        rank_table=None if ranks.table is None else str(run_dir / RANK_TABLE_NAME),
         time_limit=LIMIT_SECONDS,
     )
 
 
-def _write_table(path: Path, plan: Plan, chosen: Sequence[Device], settings: Settings) -> Iterator[Answer]:
-    """Write the rank table where these devices have one."""
-    from erfnet_jobs.ascend.rank_table import to_text
-    from erfnet_jobs.ascend.rank_table_make import KnownDevice, in_order, make_table
-    from erfnet_jobs.launch.foreground import disk_errors
-
-    if plan.device_target != ASCEND:
-        return
-    known = [KnownDevice(one.id, one.physical_id, one.device_ip, one.generation) for one in chosen]
-    try:
-        # All on one host: MindSpore's scheduler is on its loopback.
-        table = make_table([in_order(settings.host_address, "127.0.0.1", known)])
-    except UsageError as error:
-        needless = all(one.generation and without_table(one.generation) for one in known)
-        yield Answer(OK if needless else WARNING, f"without a rank table: {error}")
-        return
-    with disk_errors(path.parent):
-        make_private_folder(settings.home)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, to_text(table).encode())
-    yield Answer(OK, f"with a rank table of {len(known)} devices")
-
-
-def _run(plan: Plan, settings: Settings) -> Iterator[Answer]:
-    from erfnet_jobs.launch.foreground import run_here
-
+def _run(plan: Plan, table: str | None, settings: Settings) -> Iterator[Answer]:
     metrics: dict[int, dict[int, Mapping[str, float]]] = {}
 
     def take(line: ReportLine) -> None:
         if isinstance(line.report, Metric):
             metrics.setdefault(line.report.step, {})[line.rank] = line.report.values
 
-    result = run_here(plan, settings, take, PROGRAM)
+    result = run_here(plan, settings, take, PROGRAM, table)
     where = ", ".join(str(place.device) for place in plan.ranks)
     name = f"{plan.world_size} ranks on devices {where} ({plan.device_target})"
     if result.outcome is not Outcome.SUCCEEDED:

@@ -138,9 +138,9 @@ def _group_of(node: Path) -> str | None:
 
 def table_answers(chips: Sequence[Device], address: str) -> Iterator[Answer]:
     """Whether a rank table can be made for all chips of this host."""
-    from erfnet_jobs.ascend.rank_table_make import KnownDevice, in_order, make_table
+    from erfnet_jobs.ascend.rank_table_make import in_order, known_devices, make_table
 
-    known = [KnownDevice(one.id, one.physical_id, one.device_ip, one.generation) for one in chips]
+    known = known_devices(chips)
     if len(known) < 2:
         return
     if all(one.generation and without_table(one.generation) for one in known):
