@@ -3,20 +3,22 @@
 A call of npu-smi takes a second or more on a host with many cards, so they are counted:
 
 - `discover`: `npu-smi info`, `-m` and `-t topo`; `-t board` for each chip whose name is masked, until one is masked
-  there too; `-t health` for each chip that is not in health; and two calls of hccn_tool for each chip with a network
-  port. A host with 8 healthy cards takes 3 calls of npu-smi and 16 of hccn_tool.
+  there too; `-t health` for each chip that is not in health; `-t usages` and `-t common` for each whose rows in the
+  table cannot be read; and two calls of hccn_tool for each chip with a network port. A host with 8 healthy cards takes
+  3 calls of npu-smi and 16 of hccn_tool.
 - `look_again`: `npu-smi info`, and `-t health` for each chip whose health has become worse or other than it was.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from erfnet_jobs.ascend.chips import join_chips, node_devices, with_cores, with_nodes, with_readings
 from erfnet_jobs.ascend.devices import HEALTHY, UNKNOWN_HEALTH, Device, HostDevices, ascend_nodes, local_devices
 from erfnet_jobs.ascend.generation import generation_of
+from erfnet_jobs.ascend.lines import Parsed
 from erfnet_jobs.ascend.look import Look
 from erfnet_jobs.ascend.network import with_network
-from erfnet_jobs.ascend.npu_fields import parse_board, parse_health
+from erfnet_jobs.ascend.npu_fields import ChipUse, parse_board, parse_common, parse_health, parse_usages
 from erfnet_jobs.ascend.npu_info import NpuInfo, parse_info
 from erfnet_jobs.ascend.npu_map import NpuMap, parse_map
 from erfnet_jobs.ascend.npu_topo import parse_topo
@@ -58,7 +60,7 @@ def discover(settings: Settings) -> HostDevices:
     if not joined.devices:
         return HostDevices(node_devices(nodes), driver, cann, look.troubles)
     devices = _named(with_nodes(joined.devices, nodes), look)
-    devices = [_with_health(device, look) for device in devices]
+    devices = [_with_use(_with_health(device, look), look) for device in devices]
     devices = list(with_cores(devices, look.ask(parse_topo, "info", "-t", "topo", optional=True) or {}))
     devices, network_troubles = with_network(devices, settings)
     return HostDevices(tuple(devices), driver, cann, (*look.troubles, *network_troubles))
@@ -129,6 +131,25 @@ def _with_health(device: Device, look: Look) -> Device:
         health=told.health if device.health == UNKNOWN_HEALTH else device.health,
         error_code=told.error_code,
     )
+
+
+def _with_use(device: Device, look: Look) -> Device:
+    """With the readings that the card tells by itself, of a chip whose rows in the table are missing or unreadable."""
+    if device.memory is not None or device.temperature is not None:
+        return device
+    questions: tuple[tuple[str, Callable[[str], Parsed[tuple[ChipUse, ...]]]], ...]
+    questions = (("usages", parse_usages), ("common", parse_common))
+    for kind, parse in questions:
+        answer = look.ask(parse, "info", "-t", kind, "-i", str(device.npu_id), optional=True) or ()
+        for use in (use for use in answer if use.chip_id == device.chip_id):
+            device = replace(
+                device,
+                memory=use.hbm or use.memory or device.memory,
+                temperature=use.temperature if device.temperature is None else device.temperature,
+                power=use.power if device.power is None else device.power,
+                ai_core=use.ai_core if device.ai_core is None else device.ai_core,
+            )
+    return device
 
 
 def _named(devices: Sequence[Device], look: Look) -> list[Device]:

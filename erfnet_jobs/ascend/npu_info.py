@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from erfnet_jobs.ascend.devices import DeviceProcess
-from erfnet_jobs.ascend.lines import Line, Parsed, decimal, numbered, whole
-from erfnet_jobs.ascend.npu_columns import FIRST_ROW, PROCESS_ROW, SECOND_ROW, Row, row_under
+from erfnet_jobs.ascend.lines import Line, Parsed, decimal, whole
+from erfnet_jobs.ascend.npu_table import Item, Table, read_table
 
 MEGABYTE = 2**20  # what npu-smi calls MB: it divides bytes by 1024 twice
-RULE = re.compile(r"\+[-=+]*[+|]?")
-TITLE = re.compile(r"\|\s*npu-smi\s+(?P<tool>\S+)\s+Version:\s*(?P<driver>\S*)\s*\|")
-NO_PROCESSES = re.compile(r"\|\s*No running processes found in NPU (?P<npu>0|[1-9][0-9]{0,9})\s*\|")
+# Damaged blocks that are one chip's all the same.
+ONE_CHIP = {"F", "S", "F?", "?S"}
 Key = tuple[int, int]
 
 
@@ -26,13 +25,14 @@ Key = tuple[int, int]
 class ChipRow:
     """A chip as the table has it; None where the tool says NA or has no such column.
 
-    `position` counts the table's chips from 0, unreadable ones too. `memory` and `hbm` are (used, total) in bytes.
+    `position` counts the table's chips from 0, unreadable ones too; None after lines that may be any number of chips.
+    `memory` and `hbm` are (used, total) in bytes.
     `device` is the column Device (the logic id, 310 and 310P only), `physical` the column Phy-ID (910C only).
     """
 
     npu_id: int
     chip_id: int
-    position: int
+    position: int | None
     name: str
     health: str
     power: float | None
@@ -60,123 +60,56 @@ class NpuInfo:
     complete: bool = False
 
 
-@dataclass(frozen=True)
-class _Item:
-    """A line between two rules: a card's first row ('F'), a chip's second ('S'), or neither ('?')."""
-
-    line: Line
-    kind: str
-    values: Mapping[str, str]
-
-
 @dataclass
-class _Table:
-    """The lines sorted by what they are, with their order in the table kept."""
+class _Pairs:
+    """The chips of the well-formed blocks; the lines of all others, and how many chips these hide the NPU id of."""
 
-    title: Mapping[str, str] = field(default_factory=dict)
-    first: Row | None = None
-    second: Row | None = None
-    process: Row | None = None
-    blocks: list[list[_Item]] = field(default_factory=lambda: [[]])
-    running: list[tuple[Line, Mapping[str, str]]] = field(default_factory=list)
-    idle: list[int] = field(default_factory=list)
-    unread: list[Line] = field(default_factory=list)
-    process_unread: bool = False
+    chips: list[ChipRow] = field(default_factory=list)
+    broken: list[Line] = field(default_factory=list)
     nameless: int = 0
     disordered: bool = False
+    position: int | None = 0
 
-    def take(self, line: Line) -> None:
-        if RULE.fullmatch(line.text):
-            self.blocks.append([])
-        elif found := TITLE.fullmatch(line.text):
-            self.disordered |= self.first is not None
-            self.title = found.groupdict()
-        elif self._is_heading(line.text):
-            return
-        elif self.process is not None:
-            self._take_process(line, self.process)
-        elif self.second is not None:
-            self._take_row(line)
-        else:
-            # A row above its headings has been moved there.
-            self.disordered |= line.text.startswith("|")
-            self.unread.append(line)
+    def take(self, block: list[Item]) -> None:
+        """Read the table's next block."""
+        kinds = "".join(item.kind for item in block)
+        self.disordered |= re.search("FF|SS|^SF", kinds) is not None
+        self.disordered |= len(kinds) > 2 and len(kinds) % 2 == 1 and "?" not in kinds
+        for start in range(0, len(block), 2):
+            pair = block[start : start + 2]
+            if len(block) % 2 == 0 and kinds[start : start + 2] == "FS":
+                self.chips.append(_chip(pair[0].values, pair[1].values, self.position))
+                self._count(sure=True)
+            else:
+                self.broken += [item.line for item in pair]
+                self.nameless += all(item.kind != "F" for item in pair)
+                self._count(sure=kinds in ONE_CHIP)
 
-    def _is_heading(self, text: str) -> bool:
-        """Whether the line is the next heading that is due; one that is not, or comes again, is out of order."""
-        if row := row_under(text, FIRST_ROW, ("npu", "name", "health")):
-            self.disordered |= self.first is not None
-            self.first = row
-        elif row := row_under(text, SECOND_ROW, ("bus", "ai_core", "memory")):
-            self.disordered |= self.first is None or self.second is not None
-            self.second = row
-        elif row := row_under(text, PROCESS_ROW, ("npu", "pid", "name")):
-            self.disordered |= self.second is None or self.process is not None
-            self.process = row
-        return row is not None
-
-    def _item(self, line: Line) -> _Item:
-        for kind, row in (("F", self.first), ("S", self.second)):
-            if row is not None and (values := row.read(line.text)) is not None:
-                return _Item(line, kind, values)
-        return _Item(line, "?", {})
-
-    def _take_row(self, line: Line) -> None:
-        self.disordered |= NO_PROCESSES.fullmatch(line.text) is not None
-        self.blocks[-1].append(self._item(line))
-
-    def _take_process(self, line: Line, row: Row) -> None:
-        if found := NO_PROCESSES.fullmatch(line.text):
-            self.idle.append(int(found["npu"]))
-        elif (values := row.read(line.text)) is not None:
-            self.running.append((line, values))
-        else:
-            self.disordered |= self._item(line).kind != "?"
-            self.process_unread |= line.text.startswith("|")
-            self.unread.append(line)
+    def _count(self, *, sure: bool) -> None:
+        self.position = self.position + 1 if sure and self.position is not None else None
 
 
 def parse_info(text: str) -> Parsed[NpuInfo]:
     """What `npu-smi info` printed, in any of its layouts; what is no such table has no chips, and all lines unread."""
-    table = _Table()
-    for line in numbered(text):
-        table.take(line)
-    chips, items = _pairs(table)
-    unread = [*table.unread, *(item.line for item in items)]
-    if table.disordered or _moved(chips):
-        unread += [item.line for block in table.blocks for item in block]
-        chips = []
+    table = read_table(text)
+    pairs = _Pairs()
+    for block in table.blocks:
+        pairs.take(block)
+    chips, broken = pairs.chips, pairs.broken
+    if table.disordered or pairs.disordered or _moved(chips):
+        chips, broken = [], [item.line for item in table.items()]
     else:
-        chips, doubted = _without_doubtful(chips, table)
-        unread += doubted
+        chips, doubted = _without_doubtful(chips, table, pairs.nameless)
+        broken += doubted
     info = NpuInfo(
         tool=table.title.get("tool"),
         driver=table.title.get("driver") or None,
         chips=tuple(chips),
         processes=_processes(chips, table),
         physical_ids=table.second is not None and "physical" in table.second.columns,
-        complete=bool(table.title) and table.second is not None and not table.blocks[-1] and not unread,
+        complete=bool(table.title) and table.second is not None and not table.blocks[-1] and not broken,
     )
-    return Parsed(info, tuple(sorted(set(unread), key=lambda line: line.number)))
-
-
-def _pairs(table: _Table) -> tuple[list[ChipRow], list[_Item]]:
-    """The chips of the well-formed blocks, and the items of all others. Sets `disordered` and `nameless`."""
-    chips: list[ChipRow] = []
-    broken: list[_Item] = []
-    position = 0
-    for block in table.blocks:
-        kinds = "".join(item.kind for item in block)
-        for start in range(0, len(block), 2):
-            first, *rest = block[start : start + 2]
-            if len(block) % 2 == 0 and first.kind + rest[0].kind == "FS":
-                chips.append(_chip(first.values, rest[0].values, position))
-            else:
-                broken += [first, *rest]
-                table.nameless += all(item.kind != "F" for item in (first, *rest))
-            position += 1
-        table.disordered |= re.search("FF|SS|^SF", kinds) is not None or (len(kinds) > 2 and len(kinds) % 2 == 1)
-    return chips, broken
+    return Parsed(info, tuple(sorted({*table.unread, *broken}, key=lambda line: line.number)))
 
 
 def _moved(chips: list[ChipRow]) -> bool:
@@ -189,17 +122,16 @@ def _moved(chips: list[ChipRow]) -> bool:
     return any(not all(one < other for one, other in pairwise(ids)) for ids in counted)
 
 
-def _without_doubtful(chips: list[ChipRow], table: _Table) -> tuple[list[ChipRow], list[Line]]:
+def _without_doubtful(chips: list[ChipRow], table: Table, nameless: int) -> tuple[list[ChipRow], list[Line]]:
     """Without chips whose rows may be of two cards, where the processes tell of cards that the table has not.
 
     Those are the chips before such a card, and chips of cards of which the processes do not tell.
     """
-    items = [item for block in table.blocks for item in block]
-    shown = {int(item.values["npu"]) for item in items if item.kind == "F"}
-    told = list(dict.fromkeys([*(int(values["npu"]) for _, values in table.running), *table.idle]))
-    if len(set(told) - shown) <= table.nameless:
+    shown = {int(item.values["npu"]) for item in table.items() if item.kind == "F"}
+    told = table.told_cards()
+    lost = set(told) - shown
+    if len(lost) <= nameless:
         return chips, []
-    lost = sorted(set(told) - shown)
     last = {max((npu for npu in shown if npu < missing), default=-1) for missing in lost}
     doubted = {
         chip
@@ -211,14 +143,14 @@ def _without_doubtful(chips: list[ChipRow], table: _Table) -> tuple[list[ChipRow
 
 
 def _last_of(chips: list[ChipRow], npu: int) -> ChipRow:
-    return max((chip for chip in chips if chip.npu_id == npu), key=lambda chip: chip.position)
+    return max((chip for chip in chips if chip.npu_id == npu), key=lambda chip: chip.chip_id)
 
 
-def _belongs(block: list[_Item], doubted: set[ChipRow]) -> bool:
+def _belongs(block: list[Item], doubted: set[ChipRow]) -> bool:
     return any(item.kind == "F" and int(item.values["npu"]) in {chip.npu_id for chip in doubted} for item in block)
 
 
-def _chip(first: Mapping[str, str], second: Mapping[str, str], position: int) -> ChipRow:
+def _chip(first: Mapping[str, str], second: Mapping[str, str], position: int | None) -> ChipRow:
     return ChipRow(
         npu_id=int(first["npu"]),
         chip_id=int(second.get("chip", 0)),
@@ -246,10 +178,10 @@ def _memory(values: Mapping[str, str], column: str) -> tuple[int, int] | None:
     return None if used is None or total is None else (used * MEGABYTE, total * MEGABYTE)
 
 
-def _processes(chips: list[ChipRow], table: _Table) -> dict[Key, tuple[DeviceProcess, ...]]:
+def _processes(chips: list[ChipRow], table: Table) -> dict[Key, tuple[DeviceProcess, ...]]:
     """The processes of the chips of which the table tells. A row that cannot be read may be of any chip."""
     found: dict[Key, list[DeviceProcess]] = {}
-    for _, values in table.running:
+    for values in table.running:
         key = (int(values["npu"]), int(values.get("chip", 0)))
         found.setdefault(key, []).append(_process(values))
     running = {npu for npu, _ in found}

@@ -67,8 +67,9 @@ class Tool:
 def find_tool(name: str, given: str | None, timeout: float, places: Sequence[Path] = PLACES) -> Tool:
     """The tool named by the settings, else found on PATH or where the driver puts it. Raises ToolFailed."""
     variable = f"ERFNET_JOBS_{name.replace('-', '_').upper()}"
-    found = shutil.which(given or name) or next((str(path) for path in _in(places, name)), None) if not given else None
-    found = shutil.which(given) if given else found
+    found = shutil.which(given or name)
+    if found is None and not given:
+        found = next((str(path) for path in _in(places, name)), None)
     if found is None and given:
         raise ToolFailed(name, f"{given} is no program that this user may run; correct {variable}")
     if found is None:

@@ -73,6 +73,25 @@ def test_health_and_its_error_code(new_host: NewHost) -> None:
     ]
 
 
+def test_a_chip_whose_rows_cannot_be_read_tells_of_itself(new_host: NewHost) -> None:
+    host = new_host(cards=2)
+    host.set_health(0, "Strange")
+    found = discover(settings())
+    first, second = found.devices
+    assert (first.id, first.npu_id, first.health, first.memory_used, first.processes) == (0, 0, "unknown", None, None)
+    assert (first.memory, first.temperature, first.power, first.ai_core) == (65536 * 2**20, 35, 64.5, 0)
+    assert second.health == "ok"
+    assert any("line 7" in trouble for trouble in found.troubles)
+
+
+def test_without_logic_ids_a_damaged_row_moves_no_other_device(new_host: NewHost) -> None:
+    host = new_host(cards=2)
+    host.set_health(0, "Strange")
+    with host.changed() as state:
+        state["only_info"] = True
+    assert [(device.id, device.npu_id) for device in discover(settings()).devices] == [(1, 1)]
+
+
 def test_processes_of_a_chip(new_host: NewHost) -> None:
     host = new_host("910C", cards=1)
     host.add_process(1, 4711, "vllm worker", 512)

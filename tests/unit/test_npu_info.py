@@ -209,6 +209,13 @@ def test_a_card_that_only_the_processes_tell_of_makes_its_neighbour_doubtful() -
     assert {7, 8} <= {line.number for line in hybrid.unread}
 
 
+def test_a_strange_line_between_rows_spoils_that_chip_only() -> None:
+    lines = SECOND_910.split("\n")
+    parsed = parse_info("\n".join([*lines[:7], "dmesg: something", *lines[7:]]))
+    assert [(chip.npu_id, chip.position) for chip in parsed.value.chips] == [(5, None)]
+    assert [line.number for line in parsed.unread] == [7, 8, 9]
+
+
 def test_moved_rows_are_not_trusted() -> None:
     lines = SECOND_910.split("\n")
     lines[6], lines[7] = lines[7], lines[6]
@@ -230,6 +237,7 @@ def test_a_warning_below_the_tables_is_told() -> None:
     parsed = parse_info(SECOND_910 + "[WARNING]The driver package may not be completely installed.\n")
     assert len(parsed.value.chips) == 2
     assert len(parsed.unread) == 1
+    assert parsed.value.complete
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "dcmi module initialize failed. ret is -8005\n", "|||\n", "+"])
