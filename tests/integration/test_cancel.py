@@ -8,8 +8,12 @@ import pytest
 
 from erfnet_jobs.cli.root import run_command
 from erfnet_jobs.jobs import Part
-from erfnet_jobs.registry.attempts import assign
+from erfnet_jobs.registry.attempts import assign, claim, end_part
+from erfnet_jobs.registry.cancel import request_cancel
+from erfnet_jobs.registry.engine import Registry
+from erfnet_jobs.registry.status import job_details
 from erfnet_jobs.states import JobState, Outcome
+from tests.registry_steps import ACTOR, SCHEDULER, WELL, add_hosts, submit
 from tests.services import NewSite, Site, eventually
 
 CANCELLED, SUCCEEDED, SKIPPED = JobState.CANCELLED, JobState.SUCCEEDED, JobState.SKIPPED
@@ -145,9 +149,23 @@ def test_a_wish_that_was_there_before_the_end_was_told(site: Site) -> None:
     site.cancel(job)
     os.kill(supervisor, signal.SIGCONT)
 
-    assert "when its ranks had just done their work" in (site.until(job, CANCELLED).reason or "")
-    assert [attempt.outcome for attempt in site.attempts(job)] == [Outcome.SUCCEEDED]
+    site.until(job, CANCELLED)
+    assert len(site.attempts(job)) == 1
     assert site.job(dependent).state == SKIPPED
+
+
+def test_a_success_that_is_told_after_the_wish(registry: Registry) -> None:
+    with registry.write() as session:
+        add_hosts(session)
+        job = submit(session)
+        assert assign(session, job, 0, [Part("a", (0,), 0)], "/runs/1")
+        assert claim(session, job, 1, "a", SCHEDULER)
+        assert request_cancel(session, job, ACTOR) == JobState.STARTING
+        assert end_part(session, job, 1, "a", WELL, 0)
+        found = job_details(session, job)
+
+    assert (found.job.state, found.attempts[0].outcome) == (CANCELLED, Outcome.SUCCEEDED)
+    assert found.job.reason == "cancelled by the user, when its ranks had just done their work"
 
 
 def test_what_the_command_says(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
