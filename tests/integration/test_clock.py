@@ -41,8 +41,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(new_site: NewSite, database_url: str, library: Path) -> Site:
-    made = new_site(database_url, lease_timeout=3)
+def site(new_site: NewSite, request: pytest.FixtureRequest, library: Path) -> Site:
+    """A host with SQLite, whose clock is the host's, or with the PostgreSQL that a test asks for, which has its own."""
+    database = request.node.callspec.params["database"] if hasattr(request.node, "callspec") else "sqlite_url"
+    made = new_site(request.getfixturevalue(database), lease_timeout=3)
     offset = made.folder / "offset"
     offset.write_bytes(struct.pack("q", 0))
     made.environ |= {"LD_PRELOAD": str(library), "CLOCK_OFFSET": str(offset)}
@@ -84,7 +86,8 @@ def test_the_clock_of_the_tests_jumps(site: Site, set_clock: SetClock) -> None:
     assert abs(wall_clock(site) - datetime.now(UTC) - timedelta(seconds=HOURS)) < timedelta(minutes=1)
 
 
-def test_leases_and_events(site: Site, set_clock: SetClock) -> None:
+@pytest.mark.parametrize("database", ["sqlite_url", "postgres_url"])
+def test_leases_and_events(site: Site, set_clock: SetClock, database: str) -> None:
     began = site.ask(now)
     go = site.folder / "go"
     site.script({"default": [["hello"], ["progress", 0.5], ["wait_for", str(go)], ["done"]]})

@@ -59,9 +59,10 @@ class Course:
 
 
 @pytest.fixture
-def course(new_site: NewSite, postgres_url: str, own_redis: RedisServer) -> Iterator[Course]:
+def course(new_site: NewSite, request: pytest.FixtureRequest, own_redis: RedisServer) -> Iterator[Course]:
     own_redis.start()
-    site = new_site(postgres_url, broker_url=own_redis.url, lease_timeout=30)
+    database_url = request.getfixturevalue("postgres_url" if "another host" in request.node.name else "sqlite_url")
+    site = new_site(database_url, broker_url=own_redis.url, lease_timeout=30)
     site.start_worker()
     yield Course(site, own_redis)
     own_redis.kill()
