@@ -1,8 +1,8 @@
 """Whether a job is tried again after an attempt that did not succeed, and after which pause.
 
-What counts is how often the job failed by itself. Attempts that were lost with a host, or that a host was late to
-start, are no fault of the job: a training of weeks may outlive several. They have a bound of their own, as a job may
-also be what brings its supervisors down.
+What counts is how often the job failed by itself. Attempts that were lost with a host or a device, or that a host was
+late to start, are no fault of the job: a training of weeks may outlive several. They have a bound of their own, as a
+job may also be what brings its supervisors down.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.errors import DeviceLost
 from erfnet_jobs.registry.tables import Attempt
 from erfnet_jobs.states import Outcome
 
@@ -29,14 +30,16 @@ class Tries:
         return max_attempts > 1 and self.failed < max_attempts and self.lost < MAX_LOSSES
 
 
-def is_loss(outcome: str | None, permanent: bool) -> bool:
+def is_loss(outcome: str | None, permanent: bool, error: str | None) -> bool:
     """Whether an attempt ended through no fault of its job. A time limit is permanent; a late start is not."""
-    return outcome == Outcome.LOST or (outcome == Outcome.TIMED_OUT and not permanent)
+    late = outcome == Outcome.TIMED_OUT and not permanent
+    return outcome == Outcome.LOST or late or error == DeviceLost.__name__
 
 
 def tries_of(session: Session, job_id: int) -> Tries:
     """The ended attempts of a job."""
-    ended = select(Attempt.outcome, Attempt.permanent).where(Attempt.job_id == job_id, Attempt.outcome.is_not(None))
+    columns = select(Attempt.outcome, Attempt.permanent, Attempt.error)
+    ended = columns.where(Attempt.job_id == job_id, Attempt.outcome.is_not(None))
     losses = [is_loss(*row) for row in session.execute(ended).tuples()]
     return Tries(failed=losses.count(False), lost=losses.count(True))
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from erfnet_jobs.errors import DeviceLost
 from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.attempts import End, assign, claim, end_part
 from erfnet_jobs.registry.engine import Registry
@@ -22,6 +23,9 @@ RUNNING, QUEUED, SUCCEEDED, FAILED = JobState.RUNNING, JobState.QUEUED, JobState
 HANG = [["hello"], ["hang"]]
 LOST = End(Outcome.LOST, "its supervisor has not been heard of")
 LATE = End(Outcome.TIMED_OUT, "its part did not start in time")
+
+
+CARD = End(Outcome.FAILED, "device 3 is lost", DeviceLost.__name__)
 
 
 @pytest.mark.parametrize("error", ["BadData", "LossNotFinite", "BadCheckpoint", "UsageError"])
@@ -109,7 +113,7 @@ def ended_with(registry: Registry, ends: list[End], max_attempts: int) -> Job:
         ([failed()] * 3, 3, FAILED, "rank 0 failed (attempt 3, failure 3 of at most 3)"),
         ([failed()], 1, FAILED, "rank 0 failed"),
         ([LOST], 1, FAILED, LOST.reason),
-        ([LOST, LATE, failed(), LOST], 2, QUEUED, "attempt 4, loss 3 of at most 10: "),
+        ([LOST, LATE, failed(), CARD], 2, QUEUED, "attempt 4, loss 3 of at most 10: "),
         ([LOST, LATE, failed(), LOST, failed()], 2, FAILED, "(attempt 5, failure 2 of at most 2)"),
         ([LOST] * MAX_LOSSES, 100, FAILED, "(attempt 10, loss 10 of at most 10)"),
     ],
