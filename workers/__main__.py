@@ -83,14 +83,14 @@ def run_worker(settings: Settings, devices: int | None, *, drain: bool = False) 
 
     Raises AlreadyRunning, RegistryUnreachable, RegistryNotMigrated or UsageError when it cannot begin.
     """
-    news = News()
+    news = News(draining=drain)
     instance = uuid.uuid4().hex
     with only_worker(settings), Registry(settings.resolved_database_url) as registry:
         check_broker_url(settings.resolved_broker_url)
         first = first_look(settings, registry, devices)
-        before = register(settings, registry, instance, first, drain=drain)
-        news.draining = drain
+        # From its first sign in the registry on, a host is also signed off again.
         _stop_on_signals(news)
+        before = register(settings, registry, instance, first, drain=drain)
         count = sum(seen.present for seen in first.states.seen.values())
         log.info("host %s with %d devices, registry %s", settings.host_name, count, registry.shown_url)
         log.info("queues at %s, runs in %s", shown_url(settings.resolved_broker_url), settings.runs)

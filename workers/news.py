@@ -8,16 +8,19 @@ from erfnet_jobs.registry.parts import PartKey
 
 
 class News:
-    """Something may be worth a round. Telling it many times before the round is telling it once."""
+    """Something may be worth a round. Telling it many times before the round is telling it once.
 
-    def __init__(self) -> None:
+    `stopping`: the worker is told to end; `draining`: it takes no new job, and ends when those here have ended.
+    """
+
+    def __init__(self, *, draining: bool = False) -> None:
         self._fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
         self._cancelled: deque[PartKey] = deque()
         self._room = False
         self.stopping = False
-        self.draining = False
+        self.draining = draining
 
     def tell(self, *, room: bool = True) -> None:
         """End the wait of the rounds, this one or the next; with `room`, devices or jobs are there to be placed."""

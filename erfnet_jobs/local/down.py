@@ -159,7 +159,7 @@ def _refusal(jobs: list[int]) -> str:
     them = "them" if several else "it"
     return (
         f"{listed} here: 'down --cancel' cancels {them} first, 'down --leave' lets {them} go on without the worker, "
-        f"or wait with 'erfnet-jobs wait {' '.join(map(str, jobs))}'"
+        f"and 'erfnet-jobs worker --drain' waits for {them} and stops the worker"
     )
 
 
