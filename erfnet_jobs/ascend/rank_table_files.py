@@ -43,7 +43,7 @@ def sound_table(content: bytes, name: str, *, generation: str | None = None) -> 
     return from_document(document)
 
 
-def merge(paths: Sequence[Path]) -> RankTable:
+def merge(paths: Sequence[Path], generation: str | None = None) -> RankTable:
     """One table of the servers of all files, ranks counted anew; raises BadData naming the file.
 
     Servers come in the dictionary order of their server_id, as MindSpore's documentation demands, whatever the order of
@@ -60,7 +60,9 @@ def merge(paths: Sequence[Path]) -> RankTable:
                 raise BadData(f"{name} stands in {owners[name]} and in {path}: these are not tables of different hosts")
             owners[name] = path
     merged = numbered(server for table in tables for server in table.servers)
-    if faults := [str(fault) for fault in table_faults(to_document(merged)) if not fault.warning]:
+    if faults := [
+        str(fault) for fault in table_faults(to_document(merged), generation=generation) if not fault.warning
+    ]:
         raise BadData(f"the merged rank table would have faults: {'; '.join(faults)}")
     return merged
 

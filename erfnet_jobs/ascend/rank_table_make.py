@@ -66,7 +66,10 @@ def make_table(hosts: Sequence[KnownHost]) -> RankTable:
     generations = {device.generation for host in hosts for device in host.devices}
     for generation in sorted(generations, key=str):
         if generation is None:
-            raise UsageError("the generation of the devices is not known: see 'erfnet-jobs devices'")
+            raise UsageError(
+                "the generation of the devices is not known: see 'erfnet-jobs devices'; "
+                "'erfnet-jobs rank-table' takes --generation"
+            )
         if reason := without_table(generation):
             raise UsageError(reason)
     if len(generations) > 1:

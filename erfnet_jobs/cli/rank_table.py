@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", default=None, metavar="FILE", help="Write it there.  [default: standard output]")
 @click.option("--merge", is_flag=True, help="Make one table of the hosts' tables FILE...")
 @click.option("--check", is_flag=True, help="Name every fault of the tables FILE...")
-@click.option("--generation", type=click.Choice(GENERATIONS), default=None, help="With --check: for which chips.")
+@click.option(
+    "--generation", type=click.Choice(GENERATIONS), default=None, help="The chips, where that is not known here."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def rank_table(
@@ -41,12 +43,12 @@ def rank_table(
     It has the values that MindSpore's hccl_tools.py writes, and pod_ip. With --merge, servers come in the dictionary
     order of server_id, whatever the order of the files.
     """
-    _check_together(files, merge, check, server_ip, devices, output, generation)
+    _check_together(files, merge, check, server_ip, devices, output)
     paths = [Path(name).expanduser() for name in files]
     if check:
         _check(ctx, paths, generation, as_json)
         return
-    table = _merged(paths) if merge else _made(ctx.obj, devices, server_ip)
+    table = _merged(paths, generation) if merge else _made(ctx.obj, devices, server_ip, generation)
     _give(table, output, as_json)
 
 
@@ -57,7 +59,6 @@ def _check_together(
     server_ip: str | None,
     devices: object,
     output: str | None,
-    generation: str | None,
 ) -> None:
     if merge and check:
         raise click.UsageError("give --merge or --check, not both")
@@ -67,11 +68,15 @@ def _check_together(
         raise click.UsageError("FILE goes with --merge or --check; to write one, use -o FILE")
     if (merge or check) and (server_ip or devices):
         raise click.UsageError("--devices and --server-ip are for a table of this host: leave them out")
-    if (check and output) or (generation and not check):
-        raise click.UsageError("--check writes no file, and --generation goes with --check only")
+    if check and output:
+        raise click.UsageError("--check writes no file: leave -o out")
 
 
-def _made(session: "Session", devices: tuple[int, ...] | None, server_ip: str | None) -> "RankTable":
+def _made(
+    session: "Session", devices: tuple[int, ...] | None, server_ip: str | None, generation: str | None
+) -> "RankTable":
+    from dataclasses import replace
+
     from erfnet_jobs.ascend.discover import discover
     from erfnet_jobs.ascend.rank_table_make import in_order, known_devices, make_table
     from erfnet_jobs.cli.output import warn
@@ -79,16 +84,18 @@ def _made(session: "Session", devices: tuple[int, ...] | None, server_ip: str | 
     found = discover(session.settings)
     for trouble in found.troubles:
         warn(trouble)
-    chosen = known_devices(found.devices, devices)
+    chosen = [
+        replace(device, generation=device.generation or generation) for device in known_devices(found.devices, devices)
+    ]
     address = server_ip or session.settings.host_address
     return make_table([in_order(address, address, chosen)])
 
 
-def _merged(paths: Sequence[Path]) -> "RankTable":
+def _merged(paths: Sequence[Path], generation: str | None) -> "RankTable":
     from erfnet_jobs.ascend.rank_table_files import merge
     from erfnet_jobs.cli.output import warn
 
-    table = merge(paths)
+    table = merge(paths, generation)
     without = [server.server_id for server in table.servers if server.pod_ip is None]
     if without:
         warn(

@@ -97,6 +97,17 @@ def test_a_device_without_an_address(shell: Shell, monkeypatch: pytest.MonkeyPat
     assert shell("rank-table", "--devices", "0,1").code == 0
 
 
+def test_chips_whose_name_the_tools_mask(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = on_host(shell, monkeypatch, "910B", cards=3)
+    for device in range(3):
+        host.set(device, name="xxx")
+    refused = shell("rank-table")
+    assert refused.code == UsageError.exit_code
+    assert "takes --generation" in refused.err
+    assert len(json.loads(shell("rank-table", "--generation", "910B").out)["server_list"][0]["device"]) == 3
+    assert "3 devices of a 910A" in shell("rank-table", "--generation", "910A").err
+
+
 def test_a_host_without_ascend_devices(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     called = shell("rank-table")
@@ -113,7 +124,7 @@ def test_a_host_without_ascend_devices(shell: Shell, monkeypatch: pytest.MonkeyP
         ("--merge", "--check", "x"),
         ("--check", "-o", "y", "x"),
         ("--merge", "--devices", "0", "x"),
-        ("--generation", "910A"),
+        ("--generation", "910Z"),
         ("--check", "--server-ip", "10.0.0.1", "x"),
     ],
 )
@@ -122,10 +133,10 @@ def test_options_that_do_not_go_together(shell: Shell, arguments: tuple[str, ...
     assert (called.code, called.out) == (2, "")
 
 
-def written(folder: Path, name: str, server: str, network: int) -> Path:
+def written(folder: Path, name: str, server: str, network: int, count: int = 2) -> Path:
     printed = {number: [f"ipaddr:172.30.{network}.{number + 1}\n"] for number in range(2)}
     path = folder / name
-    path.write_text(json.dumps(hccl_tools_document(0, 2, ["0", "1"], server, printed)))
+    path.write_text(json.dumps(hccl_tools_document(0, count, ["0", "1"], server, printed)))
     return path
 
 
@@ -140,6 +151,10 @@ def test_merged_and_checked(shell: Shell, tmp_path: Path) -> None:
     checked = shell("rank-table", "--check", tmp_path / "all.json", "--json")
     assert checked.code == 0
     assert [fault["warning"] for fault in checked.json[0]["faults"]] == [True, True]
+    paths.append(written(tmp_path, "c.json", "10.77.0.7", 7, 1))
+    uneven = shell("rank-table", "--merge", *paths, "--generation", "910A")
+    assert uneven.code == BadData.exit_code
+    assert "different numbers of devices" in uneven.err
     twice = shell("rank-table", "--merge", paths[0], paths[0])
     assert twice.code == BadData.exit_code
 
