@@ -203,27 +203,3 @@ def test_a_rank_that_dies_fails_the_attempt(
     assert words in (last.reason or "")
     assert words in (ended.reason or "")
     assert (last.last_lines or "").endswith("last words")
-
-
-def test_a_host_that_went_away_gives_its_part_back(new_site: NewSite, postgres_url: str) -> None:
-    left, right = (new_site(postgres_url, host=name, lease_timeout=4) for name in ("left", "right"))
-    left.start_worker(devices=1)
-    right.start_worker(devices=2)
-    right.script({"attempt 1": HANG})
-    job = right.train(cards=2)
-    right.until(job, RUNNING)
-    right.stop_worker(signal.SIGKILL)
-    second = left.train(host="right")
-    eventually(
-        lambda: "its worker is not heard of" in (left.job(second).reason or ""), "left sees that right is silent"
-    )
-    for pid in right.processes():
-        os.kill(pid, signal.SIGKILL)
-    eventually(lambda: left.attempts(job)[0].outcome == Outcome.LOST, "left declares the attempt of right lost")
-    assert left.job(job).state == JobState.QUEUED
-    right.script({})
-    right.start_worker(devices=2)
-
-    right.until(job, SUCCEEDED)
-    right.until(second, SUCCEEDED)
-    assert left.ask(lambda session: session.scalars(select(Attempt).where(Attempt.job_id == job)).all()[1].number) == 2

@@ -17,6 +17,7 @@ from tests.two_hosts import NewHosts, TwoHosts, cut_power
 
 pytestmark = [pytest.mark.mindspore, pytest.mark.xdist_group("gangs")]
 SUCCEEDED = JobState.SUCCEEDED
+PATIENCE = 300.0
 EPOCHS = (2, 1, 2, 2)
 # 9 images in global batches of 4.
 STEPS = 2
@@ -86,14 +87,14 @@ def test_a_training_outlives_a_power_cut_of_a_host(new_hosts: NewHosts) -> None:
     left, right = hosts.both
     hosts.start()
     undisturbed, job = submit(left), submit(left)
-    left.until(undisturbed, SUCCEEDED)
+    eventually(lambda: left.job(undisturbed).state == SUCCEEDED, "the first training succeeds", PATIENCE)
     registered = select(func.count()).select_from(Checkpoint).where(Checkpoint.job_id == job)
     eventually(lambda: left.ask(lambda session: session.scalar(registered)), "a checkpoint is registered")
 
     cut_power(right)
     eventually(lambda: left.attempts(job)[0].outcome == Outcome.LOST, "the attempt is lost", 45)
     hosts.start_worker(right)
-    left.until(job, SUCCEEDED)
+    eventually(lambda: left.job(job).state == SUCCEEDED, "the second training succeeds", PATIENCE)
 
     assert left.attempts(job)[1].resumed_from is not None
     assert [row[:2] for row in epochs_of(left, job)] == EVERY_EPOCH
