@@ -112,10 +112,11 @@ class DeviceStates:
     def _busy(self, device: Device, before: Seen | None, whose: Judge) -> str | None:
         if device.processes is None:
             return before.busy if before else None
-        earlier = self._pids.get(device.id, frozenset())
-        self._pids[device.id] = frozenset(process.pid for process in device.processes)
+        pids = frozenset(process.pid for process in device.processes)
+        earlier = self._pids.get(device.id, pids)
+        self._pids[device.id] = pids
         foreign = [process for process in device.processes if _is_foreign(process, whose(device.id, process), earlier)]
-        return ", ".join(f"process {process.pid} ({process.name})" for process in foreign) or None
+        return ", ".join(map(_process_text, foreign)) or None
 
     def _count_ruin(self, number: int, now: Seen) -> None:
         ruined = not now.present or now.device.health in RUINED
@@ -143,6 +144,10 @@ def _filled(device: Device, before: Device) -> Device:
     return replace(device, **{name: value for name, value in known.items() if getattr(device, name) is None})
 
 
+def _process_text(process: DeviceProcess) -> str:
+    return f"process {process.pid} ({process.name})" if process.name else f"process {process.pid}"
+
+
 def _is_foreign(process: DeviceProcess, whose: Whose, earlier: frozenset[int]) -> bool:
-    """A process that this host does not show, twice in a row, is one of another container."""
+    """One that does not show here may have just ended; in a second look, or the very first, it is a container's."""
     return whose is Whose.FOREIGN or (whose is Whose.GONE and process.pid in earlier)

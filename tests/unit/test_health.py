@@ -92,11 +92,14 @@ def test_foreign_processes_make_a_device_busy() -> None:
     used = look(chip(0, processes=(DeviceProcess(4711, "python3"), DeviceProcess(4712, "vllm"))))
     assert after(used).seen[0].busy == "process 4711 (python3), process 4712 (vllm)"
     assert after(used, whose=Whose.OURS).seen[0].busy is None
-    # One that has just ended may have been ours; one that stays and cannot be seen is another container's.
-    assert after(used, whose=Whose.GONE).seen[0].busy is None
-    assert after(used, used, whose=Whose.GONE).seen[0].busy == "process 4711 (python3), process 4712 (vllm)"
+    # One that has just ended may have been ours; one that stays, or was there before us, is another container's.
+    empty = look(chip(0, processes=()))
+    assert after(empty, used, whose=Whose.GONE).seen[0].busy is None
+    assert after(empty, used, used, whose=Whose.GONE).seen[0].busy == "process 4711 (python3), process 4712 (vllm)"
+    assert after(used, whose=Whose.GONE).seen[0].busy == "process 4711 (python3), process 4712 (vllm)"
     assert after(used, look(chip(0))).seen[0].busy is not None  # nobody told
-    assert after(used, look(chip(0, processes=()))).seen[0].busy is None
+    assert after(used, empty).seen[0].busy is None
+    assert after(look(chip(0, processes=(DeviceProcess(4711, ""),)))).seen[0].busy == "process 4711"
 
 
 def test_a_worker_that_starts_takes_slots_for_chips_only_where_the_tools_are_well() -> None:
