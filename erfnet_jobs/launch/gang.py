@@ -190,6 +190,7 @@ class Gang:
     def _environment(self, role: Role, rank: int, local_rank: int, lifeline_fd: int) -> RankEnvironment:
         host, port = self.scheduler if self.scheduler and self.plan.world_size > 1 else (None, None)
         on_ascend = self.plan.device_target == ASCEND
+        near = self._cores[local_rank] if role is Role.WORKER else frozenset()
         return RankEnvironment(
             rank=rank,
             world_size=self.plan.world_size,
@@ -199,11 +200,12 @@ class Gang:
             scheduler_port=port,
             device_target=self.plan.device_target,
             visible_devices=tuple(sorted(place.device for place in self.places)) if on_ascend else (),
-            threads=self.plan.threads,
+            # No more than it has cores for: those near its device may be few.
+            threads=min(self.plan.threads, len(near) or self.plan.threads),
             lifeline_fd=lifeline_fd,
             mark=self.mark,
             rank_table=self._rank_table if self.plan.world_size > 1 else None,
             host=self.host,
-            near=self._cores[local_rank] if role is Role.WORKER else frozenset(),
+            near=near,
             address=self._hccl_address if on_ascend else None,
         )

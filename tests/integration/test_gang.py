@@ -1,6 +1,7 @@
 """Gangs of real processes: who failed first, what is left, and that nothing is."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -375,12 +376,13 @@ def test_real_ranks_whose_table_is_not_the_plans_are_ended(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize(("address", "told"), [("10.4.0.1", "10.4.0.1"), ("node1", None)])
-def test_ranks_on_ascend_over_two_hosts_know_the_address_for_hccl(
+def test_ranks_on_ascend_over_two_hosts_know_hccls_address_and_their_cores(
     tmp_path: Path, gangs: list[Gang], address: str, told: str | None
 ) -> None:
     plan = written_plan(tmp_path, 2)
-    places = (replace(plan.ranks[0], host="elsewhere"), replace(plan.ranks[1], device=5, local_rank=0))
-    plan = replace(plan, ranks=places, device_target=ASCEND)
+    core = str(min(os.sched_getaffinity(0)))
+    places = (replace(plan.ranks[0], host="elsewhere"), replace(plan.ranks[1], device=5, local_rank=0, cores=core))
+    plan = replace(plan, ranks=places, device_target=ASCEND, threads=4)
     write_plan(plan, Path(plan.run_dir, PLAN_NAME))
     environ = scripted_environ(tmp_path, {"default": [["hello"], ["hang"]]})
     gang = Gang(plan, HOST, scheduler=("10.4.0.2", 1), address=address, program=PROGRAM, base_environ=environ)
@@ -392,6 +394,7 @@ def test_ranks_on_ascend_over_two_hosts_know_the_address_for_hccl(
 
     found = dict(entry.partition("=")[::2] for entry in environ_of(pid))
     assert found.get("HCCL_IF_IP") == told
+    assert (found["ERFNET_JOBS_RANK_CORES"], found["OMP_NUM_THREADS"]) == (core, "1")
     assert (found["HCCL_IF_BASE_PORT"], found["ASCEND_RT_VISIBLE_DEVICES"], found["DEVICE_ID"]) == ("61160", "5", "0")
 
 
