@@ -43,7 +43,7 @@ class Placing:
             return Decision(demand.job, (), known.reason, known.crowded)
         keeps = self._keeps(demand)
         decision = self._decide(demand)
-        if not decision.parts and not keeps:
+        if not decision.parts and not (decision.crowded and keeps):
             self._refused[demand.shape] = decision
         return decision
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from erfnet_jobs.jobs import Part
-from erfnet_jobs.placement import Decision, Demand, HostState, can_ever_run, families_of_kind, place
+from erfnet_jobs.placement import Decision, Demand, HostState, can_ever_run, decide, families_of_kind, place
 from erfnet_jobs.placement.decide import RESERVE_AFTER
 from erfnet_jobs.placement.reasons import KEPT
 from erfnet_jobs.states import JobKind
@@ -278,3 +278,15 @@ def test_devices_that_are_ill_may_be_well_again() -> None:
     )
     away = replace(ill, usable=ill.present, is_open=False, closed="drained")
     assert place([Demand(1, 4)], [away, host("b", 2)])[0].reason == "waits for host a (drained)"
+
+
+def test_demands_of_one_shape_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Demand] = []
+    told = decide.reasons.closed
+    monkeypatch.setattr(decide.reasons, "closed", lambda demand, hosts: looked.append(demand) or told(demand, hosts))
+    hosts = [host(f"h{number}", is_open=number > 0) for number in range(4)]
+
+    decided = place([Demand(job, 1, host="h0", waited=LONG) for job in range(1, 50)], hosts)
+
+    assert len(looked) == 1
+    assert {decision.reason for decision in decided} == {"waits for host h0 (its worker is not up, or it is drained)"}
