@@ -30,7 +30,7 @@ from tests.layout import empty_dataset
 from tests.services import NewSite, RedisServer, Site, eventually
 
 TRAIN_QUEUE = kind_queue(JobKind.TRAIN)
-BOMB_BYTES = 300 << 20
+BOMB_BYTES = 160 << 20
 SECRET_NAMES = (b"ERFNET_JOBS_BROKER_URL=", b"ERFNET_JOBS_DATABASE_URL=")
 
 
