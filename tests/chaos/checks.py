@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.metrics import metric_series
+from erfnet_jobs.registry.retries import tries_of
 from erfnet_jobs.registry.summaries import wrong_summaries
 from erfnet_jobs.states import PLACED, TERMINAL, TRANSITIONS, JobState, Outcome, PartState
 from tests.chaos.kernel import Process
@@ -158,11 +159,13 @@ class Checks:
                 if job.state == JobState.SUCCEEDED:
                     self._whole_curve(connection, job.id)
                 elif job.state == JobState.FAILED:
-                    permanent = connection.execute(
-                        text("SELECT permanent FROM attempt WHERE job_id = :job AND number = :attempt"),
-                        {"job": job.id, "attempt": job.attempt},
-                    ).scalar_one()
-                    assert permanent or job.attempt == job.max_attempts, f"job {job.id} was given up: {job.reason}"
+                    tries = tries_of(session, job.id)
+                    permanent = self._permanent(connection, job.id, job.attempt)
+                    assert permanent or not tries.another(job.max_attempts), f"job {job.id} was given up: {job.reason}"
+
+    def _permanent(self, connection: Connection, job: int, attempt: int) -> bool:
+        found = text("SELECT permanent FROM attempt WHERE job_id = :job AND number = :attempt")
+        return bool(connection.execute(found, {"job": job, "attempt": attempt}).scalar_one())
 
     def _whole_curve(self, connection: Connection, job: int) -> None:
         """The values of a training that succeeded: each epoch of each stage, no gap and no double."""

@@ -21,6 +21,8 @@ from erfnet_jobs.registry.engine import Registry
 from tests.chaos.kernel import Kernel, Killed, Process
 from workers.news import News
 
+_COMPILED: dict[str, dict[Any, Any]] = {}
+
 
 class Time:
     """In place of the module `time`."""
@@ -188,6 +190,13 @@ class WorkerNews(News):
         super().wait(0)
 
 
+def share_compiled(registry: Registry) -> None:
+    """Have the statements compiled once for all simulated processes: that takes a third of a run otherwise."""
+    compiled = _COMPILED.setdefault(registry.url.get_backend_name(), {})
+    registry._engine = registry._engine.execution_options(compiled_cache=compiled)
+    registry._write_engine = registry._write_engine.execution_options(compiled_cache=compiled)
+
+
 class ChaosRegistry(Registry):
     """The registry of one process, which may be killed before and after each transaction, and whose writes may fail.
 
@@ -200,6 +209,7 @@ class ChaosRegistry(Registry):
 
     def __init__(self, database_url: str) -> None:
         super().__init__(database_url)
+        share_compiled(self)
         self.kernel.me().on_end.append(self.close)
 
     def _fault(self) -> str | None:

@@ -33,7 +33,17 @@ from erfnet_jobs.reports import Failed
 from erfnet_jobs.settings import Settings, load_settings
 from erfnet_jobs.states import JobKind
 from erfnet_jobs.train_spec import TrainSpec
-from tests.chaos.doubles import ChaosRegistry, DeathWatch, Processes, Queues, Tasks, Time, WorkerNews, namespace
+from tests.chaos.doubles import (
+    ChaosRegistry,
+    DeathWatch,
+    Processes,
+    Queues,
+    Tasks,
+    Time,
+    WorkerNews,
+    namespace,
+    share_compiled,
+)
 from tests.chaos.kernel import Kernel, Process
 from tests.layout import empty_dataset
 from workers import __main__ as worker_main
@@ -86,11 +96,11 @@ class World:
         self.devices = {host: dict.fromkeys(range(count), HEALTHY) for host, count in host_devices.items()}
         self.ranks: dict[int, Rank] = {}
         self.registry = Registry(database_url)
+        share_compiled(self.registry)
         self.data = empty_dataset(folder / "data")
         self._consumers: dict[int, Tasks] = {}
         self._patch = pytest.MonkeyPatch()
         self._settings = {host: self._settings_of(host, folder, database_url) for host in host_devices}
-        self._own_registries: list[Registry] = []
         self._install()
 
     def _settings_of(self, host: str, folder: Path, database_url: str) -> Settings:
