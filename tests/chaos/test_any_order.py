@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -31,6 +31,7 @@ from tests.chaos.checks import Checks, install_triggers
 from tests.chaos.kernel import Process
 from tests.chaos.world import LEASE_TIMEOUT, START_TIMEOUT, USERS_REASON, World
 from tests.chaos_runs import SEED, chaos_runs
+from tests.conftest import PostgresServer
 
 Item = TypeVar("Item")
 STEPS = 40
@@ -343,8 +344,18 @@ def run_any_order(
     run_state_machine_as_test(seed(first_seed)(machine), settings=options)  # type: ignore[no-untyped-call]
 
 
+def machine_on(new_database: Callable[[Path], str]) -> type[AnyOrder]:
+    """Runs each of which gets a registry of its own from `new_database`, which may put it into the folder."""
+
+    class Machine(AnyOrder):
+        pass
+
+    Machine.new_database = staticmethod(new_database)
+    return Machine
+
+
 @pytest.fixture(scope="module")
-def sqlite_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[AnyOrder]]:
+def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> type[AnyOrder]:
     """Runs over copies of one migrated SQLite file."""
     template = tmp_path_factory.mktemp("template") / "registry.sqlite"
     upgrade(f"sqlite:///{template}")
@@ -353,18 +364,25 @@ def sqlite_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[An
         shutil.copy(template, folder / "registry.sqlite")
         return f"sqlite:///{folder / 'registry.sqlite'}"
 
-    class OnSqlite(AnyOrder):
-        pass
-
-    OnSqlite.new_database = staticmethod(new_database)
-    return OnSqlite
+    return machine_on(new_database)
 
 
-def test_some_runs_in_any_order_keep_the_invariants(sqlite_machine: type[AnyOrder]) -> None:
-    run_any_order(sqlite_machine, SEED, runs=25, steps=30)
+@pytest.fixture(scope="module")
+def on_postgresql(postgres_server: PostgresServer) -> type[AnyOrder]:
+    """Runs over databases of one PostgreSQL."""
+    return machine_on(lambda _folder: postgres_server.create("template_registry"))
+
+
+def test_some_runs_in_any_order_keep_the_invariants(on_sqlite: type[AnyOrder]) -> None:
+    run_any_order(on_sqlite, SEED, runs=16, steps=30)
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("part", range(SLICES))
-def test_a_thousand_runs_in_any_order_keep_the_invariants(sqlite_machine: type[AnyOrder], part: int) -> None:
-    run_any_order(sqlite_machine, SEED + part, chaos_runs(1000) // SLICES or 1, STEPS)
+def test_a_thousand_runs_in_any_order_keep_the_invariants(on_sqlite: type[AnyOrder], part: int) -> None:
+    run_any_order(on_sqlite, SEED + part, -(-chaos_runs(1000) // SLICES), STEPS)
+
+
+@pytest.mark.chaos
+def test_runs_on_postgresql_in_any_order_keep_the_invariants(on_postgresql: type[AnyOrder]) -> None:
+    run_any_order(on_postgresql, SEED, chaos_runs(50), STEPS)
