@@ -34,7 +34,7 @@ from tests.chaos_runs import SEED, chaos_runs
 from tests.conftest import PostgresServer
 
 Item = TypeVar("Item")
-STEPS = 40
+STEPS = 30
 SLICES = 20
 REST_ROUNDS = 150
 ANY = st.integers(0, 63)
@@ -374,7 +374,7 @@ def on_postgresql(postgres_server: PostgresServer) -> type[AnyOrder]:
 
 
 def test_some_runs_in_any_order_keep_the_invariants(on_sqlite: type[AnyOrder]) -> None:
-    run_any_order(on_sqlite, SEED, runs=16, steps=30)
+    run_any_order(on_sqlite, SEED, runs=16, steps=STEPS)
 
 
 @pytest.mark.chaos
