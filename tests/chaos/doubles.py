@@ -181,13 +181,13 @@ class WorkerNews(News):
         self._owner = kernel.me()
         self._owner.on_end.append(lambda: os.close(self._fd))
 
-    def tell(self) -> None:
-        super().tell()
+    def tell(self, *, room: bool = True) -> None:
+        super().tell(room=room)
         self._owner.wake_at = self._kernel.clock
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> bool:
         self._kernel.give_way(0.0 if self._poll.poll(0) else seconds)
-        super().wait(0)
+        return super().wait(0)
 
 
 def share_compiled(registry: Registry) -> None:

@@ -126,6 +126,10 @@ class AnyOrder(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.world.kernel.advance(seconds)
 
+    @rule(seconds=st.sampled_from((-3600.0, -1.0, 1.0, 3600.0)))
+    def clock_of_the_registry_jumps(self, seconds: float) -> None:
+        self.world.clock_error += seconds
+
     # People.
 
     @rule(

@@ -6,11 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, literal, select
 
 from erfnet_jobs import broker, errors
 from erfnet_jobs.ascend.devices import ASCEND_CHIP, HEALTHY, Device, HostDevices
@@ -21,7 +22,7 @@ from erfnet_jobs.launch import gang, watch
 from erfnet_jobs.launch.gang import PLAN_NAME
 from erfnet_jobs.launch.scripted_rank import ScriptedRank, default_steps
 from erfnet_jobs.plan import read_plan
-from erfnet_jobs.registry import engine, hosts
+from erfnet_jobs.registry import engine, events, hosts
 from erfnet_jobs.registry.cancel import request_cancel
 from erfnet_jobs.registry.devices import set_cordon
 from erfnet_jobs.registry.engine import Registry
@@ -29,6 +30,7 @@ from erfnet_jobs.registry.events import Actor
 from erfnet_jobs.registry.hosts import set_drained
 from erfnet_jobs.registry.jobs import submit_job
 from erfnet_jobs.registry.tables import Device as Chip
+from erfnet_jobs.registry.tables import UtcTime
 from erfnet_jobs.reports import Failed
 from erfnet_jobs.settings import Settings, load_settings
 from erfnet_jobs.states import JobKind
@@ -47,12 +49,13 @@ from tests.chaos.doubles import (
 from tests.chaos.kernel import Kernel, Process
 from tests.layout import empty_dataset
 from workers import __main__ as worker_main
-from workers import aftermath, course, observer, own_devices, reaper, rounds, start, supervisor
+from workers import aftermath, course, lookout, own_devices, pace, reaper, rounds, start, supervisor
 from workers.app import queues_of
 from workers.tasks import register_tasks
 
 ALICE = Actor("alice", "shell")
 USERS_REASON = "a user's"
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 BEAT = 5.0
 LEASE_TIMEOUT = 30.0
 START_TIMEOUT = 60.0
@@ -99,6 +102,7 @@ class World:
         share_compiled(self.registry)
         self.data = empty_dataset(folder / "data")
         self._consumers: dict[int, Tasks] = {}
+        self.clock_error = 0.0
         self._healthy: set[int] = set()
         self._patch = pytest.MonkeyPatch()
         self._settings = {host: self._settings_of(host, folder, database_url) for host in host_devices}
@@ -164,11 +168,19 @@ class World:
             name = getattr(module, "__name__", "")
             if name.startswith(("workers", "erfnet_jobs.launch")) and getattr(module, "time", None) is time:
                 put(module, "time", clock)
-        put(observer.Observer.__init__, "__defaults__", (clock.monotonic,))
+        put(rounds.Rounds.__init__, "__defaults__", (clock.monotonic,))
+        put(lookout.Lookout.__init__, "__defaults__", (clock.monotonic,))
+        put(pace.Pace.__init__, "__defaults__", (clock.monotonic, lambda: 1.0))
+        put(events, "datetime", namespace(datetime, now=lambda _zone: self.wall_clock()))
+        put(events, "func", namespace(func, clock_timestamp=lambda: literal(self.wall_clock(), UtcTime())))
         # Nobody needs shorter steps than a beat here.
         put(supervisor, "STEP_SECONDS", BEAT)
         put(watch, "POLL_INTERVAL", BEAT)
         put(rounds, "ROUND_SECONDS", BEAT)
+
+    def wall_clock(self) -> datetime:
+        """What the registry's clock shows."""
+        return EPOCH + timedelta(seconds=self.kernel.clock + self.clock_error)
 
     def _install_worker(self) -> None:
         kernel, put, world = self.kernel, self._patch.setattr, self
@@ -208,7 +220,7 @@ class World:
         )
 
     def looks(self) -> list[HostDevices]:
-        """In place of the watch that looks at the devices of the host again and again; what is as before is left out."""
+        """In place of the watch that looks again and again at the host's devices; what is as before is left out."""
         me = self.kernel.me()
         healthy = all(health == HEALTHY for health in self.devices[me.host].values())
         if healthy and me.pid in self._healthy:
