@@ -175,8 +175,8 @@ class DeathWatch:
 class WorkerNews(News):
     """The news of a simulated worker: it waits by the simulated clock."""
 
-    def __init__(self, kernel: Kernel) -> None:
-        super().__init__()
+    def __init__(self, kernel: Kernel, *, draining: bool) -> None:
+        super().__init__(draining=draining)
         self._kernel = kernel
         self._owner = kernel.me()
         self._owner.on_end.append(lambda: os.close(self._fd))

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,7 @@ class World:
         self.own_registry = OwnRegistry
         put(engine, "Registry", OwnRegistry)
         put(worker_main, "Registry", OwnRegistry)
-        put(worker_main, "News", lambda: WorkerNews(kernel))
+        put(worker_main, "News", partial(WorkerNews, kernel))
         put(worker_main, "Consumer", self._consumer)
         put(worker_main, "_stop_on_signals", self._stop_on_signals)
         put(worker_main, "_watch_of", lambda *_arguments: self)
