@@ -161,7 +161,7 @@ class Rounds:
         if self._told:
             with self._registry.read() as session:
                 self._parts = held_parts(session, self._settings.host_name)
-        parts, self._parts, self._told = self._parts, None, False
+        parts, self._parts = self._parts, None
         for part in parts or ():
             try:
                 self._look_after(part)
@@ -170,6 +170,8 @@ class Rounds:
             except Exception as error:
                 log.exception("job %d, attempt %d: unexpected, it is given up", part.key.job, part.key.attempt)
                 reaper.give_up(self._registry, part, error, self._settings)
+        # The host of rank 0 tells nobody when its scheduler listens: parts that wait for that are looked at each round.
+        self._told = any(part.state == PartState.ASSIGNED and part.first_rank > 0 for part in parts or ())
 
     def _look_after(self, part: HeldPart) -> None:
         if part.ended:

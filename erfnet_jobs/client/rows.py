@@ -107,11 +107,12 @@ class HostsSeen:
 
     def fitting(self, session: Session, request: Request) -> list[Document]:
         """The hosts that could take part, with how many of their devices are free now."""
-        demand = replace(_demand(request), cards=1)
+        demand = replace(_demand(request), cards=1, pinned=None)
+        named = None if request.pinned is None else {part.host for part in request.pinned}
         return [
             {"name": host.name, "usable": len(host.usable), "free": len(host.free), "up": host.is_open}
             for host in self._current(session)
-            if host.usable and can_ever_run(demand, [host]) is None
+            if host.usable and (named is None or host.name in named) and can_ever_run(demand, [host]) is None
         ]
 
 

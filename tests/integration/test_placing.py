@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select, text, update
 
-from erfnet_jobs.jobs import Request
+from erfnet_jobs.client.rows import HostsSeen
+from erfnet_jobs.jobs import Part, Request
 from erfnet_jobs.placement.reasons import KEPT
 from erfnet_jobs.registry.attempts import end_attempt
+from erfnet_jobs.registry.devices import cordon
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.hosts import list_hosts, register_host, set_drained, stop_host
@@ -265,3 +267,32 @@ def test_310_devices_are_not_for_training_and_pinned_devices_keep_their_order(re
     pass_once(registry, RUNS, NOBODY)
     with registry.read() as session:
         assert parts_of_attempt(session, job, 1) == [("a", (2, 0), 0)]
+
+
+def test_status_tells_what_each_job_waits_for(postgres_url: str) -> None:
+    with Registry(postgres_url) as registry:
+        add_host(registry, "a", 4)
+        add_host(registry, "b", 2)
+        add_host(registry, "c", 2)
+        with registry.write() as session:
+            cordon(session, "a", [3], "hot")
+            set_drained(session, "b", drained=True, actor=ACTOR)
+        running = submit(registry, host="a")
+        pass_once(registry, RUNS, NOBODY)
+        told = {
+            submit(registry, 4, host="a"): "waits for devices that get no jobs now, see 'erfnet-jobs hosts': 3 of a",
+            submit(registry, 3, host="a"): "needs 3 free devices on one host: 2 of 3 free on a",
+            submit(registry, 2, host="b"): "waits for host b (drained)",
+            submit(registry, host="c"): "waits for host c (its worker is not heard of)",
+            submit(registry, 1, host="a", devices=(0,)): "waits for device 0 of a: held by other jobs",
+            submit(registry, after=(running,)): f"waits for job {running}",
+            submit(registry, 9): "no registered host can run it: it wants 9 devices: "
+            "the hosts (and their devices) are a (4), b (2), c (2)",
+        }
+        pass_once(registry, RUNS, frozenset({"c"}))
+
+        assert {job: reason(registry, job) for job in told} == told
+        with registry.read() as session:
+            seen = HostsSeen()
+            pinned = Request(TrainSpec("/data", cards=2), pinned=(Part("c", (1,), 0), Part("a", (0,), 1)))
+            assert [host["name"] for host in seen.fitting(session, pinned)] == ["a", "c"]

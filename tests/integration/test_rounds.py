@@ -1,8 +1,11 @@
 """The rounds of a worker, made in this process: what nobody expected costs one job, and never the rounds."""
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import Engine
 
 from erfnet_jobs.errors import NotFound
 from erfnet_jobs.jobs import Part
@@ -13,7 +16,9 @@ from erfnet_jobs.registry.hosts import get_host
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.parts import HeldPart, held_parts
 from erfnet_jobs.states import JobState, Outcome
+from tests.registry_steps import add_hosts, submit_gang
 from tests.services import NewSite, Site
+from tests.statements import recorded
 from workers import rounds as rounds_module
 from workers.news import News
 from workers.own_devices import OwnDevices, first_look
@@ -30,10 +35,10 @@ def idle_site(new_site: NewSite, sqlite_url: str) -> Site:
     return site
 
 
-def make_rounds(site: Site) -> Rounds:
+def make_rounds(site: Site, clock: Callable[[], float] = time.monotonic) -> Rounds:
     instance = site.ask(lambda session: get_host(session, "here").instance)
     devices = OwnDevices(site.settings, site.registry, first_look(site.settings, site.registry, 2), None)
-    return Rounds(site.settings, site.registry, instance, News(), devices)
+    return Rounds(site.settings, site.registry, instance, News(), devices, clock)
 
 
 def test_a_part_that_cannot_be_looked_after_is_given_up_and_the_others_go_on(
@@ -71,6 +76,49 @@ def test_a_step_that_breaks_does_not_keep_the_others_from_theirs(
 
     assert len(looked) == 2
     assert caplog.text.count("Traceback") == 1
+
+
+def test_an_idle_worker_asks_with_its_beats_and_passes_only(idle_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one of 40 workers, by a clock of its own; a message has it look at once."""
+    clock = 0.0
+    rounds = make_rounds(idle_site, lambda: clock)
+    rounds._round()
+    rounds._told = False
+    monkeypatch.setattr(rounds._lookout, "workers", 40)
+    monkeypatch.setattr(rounds._lookout, "look", lambda: False)
+    monkeypatch.setattr(rounds._passes, "again_within", lambda _: None)
+    rounds._passes._next = 1e9
+    with recorded(Engine) as statements:
+        clock += idle_site.settings.beat_interval / 2
+        rounds._round()
+        assert not statements
+        clock += idle_site.settings.beat_interval
+        rounds._round()
+        assert [statement.split()[0] for statement, _ in statements] == ["UPDATE", "SELECT"]
+        statements.clear()
+        rounds._news.tell(room=False)
+        rounds._told |= rounds._news.wait(0)
+        rounds._round()
+        assert len(statements) == 1
+        statements.clear()
+        rounds._news.tell()
+        rounds._told |= rounds._news.wait(0)
+        rounds._round()
+        assert "FROM job" in statements[0][0]
+
+
+def test_a_part_that_waits_for_rank_0_is_looked_at_each_round(new_site: NewSite, postgres_url: str) -> None:
+    site = new_site(postgres_url)
+    site.start_worker()
+    site.stop_worker()
+    with site.registry.write() as session:
+        add_hosts(session, "a")
+        job = submit_gang(session)
+        assert assign(session, job, 0, [Part("a", (0,), 0), Part("here", (0,), 1)], "/runs/1")
+    rounds = make_rounds(site)
+    rounds._round()
+
+    assert rounds._told
 
 
 def test_a_worker_that_is_told_to_stop_places_and_starts_nothing_more(idle_site: Site) -> None:
