@@ -7,8 +7,9 @@ another, in a table without logic and physical ids or processes to compare with.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from erfnet_jobs.ascend.devices import DeviceProcess
@@ -99,7 +100,7 @@ def parse_info(text: str) -> Parsed[NpuInfo]:
     if table.disordered or pairs.disordered or _moved(chips):
         chips, broken = [], [item.line for item in table.items()]
     else:
-        chips, doubted = _without_doubtful(chips, table, pairs.nameless)
+        chips, doubted = _without_doubtful(_without_doubles(chips), table, pairs.nameless)
         broken += doubted
     info = NpuInfo(
         tool=table.title.get("tool"),
@@ -117,9 +118,15 @@ def _moved(chips: list[ChipRow]) -> bool:
     counted = (
         [(chip.npu_id, chip.chip_id) for chip in chips],
         [(chip.device,) for chip in chips if chip.device is not None],
-        [(chip.physical,) for chip in chips if chip.physical is not None],
     )
-    return any(not all(one < other for one, other in pairwise(ids)) for ids in counted)
+    physical = [chip.physical for chip in chips if chip.physical is not None]
+    return physical != sorted(physical) or any(one >= other for ids in counted for one, other in pairwise(ids))
+
+
+def _without_doubles(chips: list[ChipRow]) -> list[ChipRow]:
+    """A physical id that the table has twice, as masked ones of manuals, is none."""
+    times = Counter(chip.physical for chip in chips)
+    return [chip if times[chip.physical] == 1 else replace(chip, physical=None) for chip in chips]
 
 
 def _without_doubtful(chips: list[ChipRow], table: Table, nameless: int) -> tuple[list[ChipRow], list[Line]]:

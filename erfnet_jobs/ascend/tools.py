@@ -78,7 +78,7 @@ def find_tool(name: str, given: str | None, timeout: float, places: Sequence[Pat
             f"not found on PATH or in {', '.join(map(str, places))}; "
             f"install the Ascend driver, or say with {variable} where it is",
         )
-    return Tool(name, Path(found), timeout)
+    return Tool(name, Path(found).absolute(), timeout)
 
 
 def _in(places: Sequence[Path], name: str) -> Iterator[Path]:

@@ -104,5 +104,7 @@ def test_where_tools_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     placed.chmod(0o755)
     assert find_tool("hccn_tool", None, SECONDS, (tmp_path,)).path == placed
     assert find_tool("hccn_tool", str(placed), SECONDS, ()).path == placed
+    monkeypatch.chdir(tmp_path)
+    assert find_tool("hccn_tool", "./hccn_tool", SECONDS, ()).path == placed
     with pytest.raises(ToolFailed, match="no program"):
         find_tool("hccn_tool", str(tmp_path / "other"), SECONDS, (tmp_path,))

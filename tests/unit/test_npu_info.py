@@ -147,6 +147,11 @@ def test_the_third_generation_has_physical_ids_and_one_power_a_card() -> None:
     }
 
 
+def test_a_physical_id_told_twice_is_none() -> None:
+    parsed = parse_info(A3.replace("| 1     9  ", "| 1     8  "))
+    assert [(chip.chip_id, chip.physical) for chip in parsed.value.chips] == [(0, None), (1, None)]
+
+
 def test_inference_cards_have_logic_ids_and_no_hbm() -> None:
     parsed = parse_info(DUO)
     assert [(chip.npu_id, chip.chip_id, chip.device, chip.hbm, chip.health) for chip in parsed.value.chips] == [
