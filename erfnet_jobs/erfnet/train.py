@@ -170,11 +170,12 @@ class Training:
         name = run.stage.checkpoint_name(epoch + 1, self.steps)
         # Each rank's BatchNorm has seen its own images: what is saved, and measured, is what all have seen.
         average(network.step.statistics, self.rank.world_size)
-        if self.manifest:
-            self._save(run, network, (epoch + 1, self.steps, lr), self.manifest)
+        saved = self._save(run, network, (epoch + 1, self.steps, lr), self.manifest) if self.manifest else None
         if network.validation and is_due(self.spec, epoch + 1, run.epochs):
             self._validate(run, network.validation, epoch + 1, name)
-        if self.manifest:
+        if self.manifest and saved:
+            # Last of all: the next attempt goes on behind what is told here, so its epoch must have been measured.
+            self.write(saved)
             self._prune(run, self.manifest)
 
     def _validate(self, run: StageRun, validation: Validation, epoch: int, name: str) -> None:
@@ -200,7 +201,9 @@ class Training:
             self.progress.step(run, StepDone(epoch, number, loss, lr, seconds), last=number == done + len(losses))
         return losses
 
-    def _save(self, run: StageRun, network: _Network, place: tuple[int, int, float], manifest: Manifest) -> None:
+    def _save(
+        self, run: StageRun, network: _Network, place: tuple[int, int, float], manifest: Manifest
+    ) -> CheckpointWritten:
         stage, epoch = run.stage, place[0]
         name = stage.checkpoint_name(epoch, self.steps)
         parameters = [*network.step.network_parameters, *network.step.adam.state]
@@ -209,10 +212,8 @@ class Training:
         written = checkpoints.save(manifest.folder / name, parameters, position)
         manifest.add(Entry(stage.network, stage.number, epoch, self.steps, name, written.sha256, written.size))
         path = f"{manifest.folder.name}/{name}"
-        self.write(
-            CheckpointWritten(
-                stage.network, stage.number, epoch, self.steps, path=path, sha256=written.sha256, size=written.size
-            )
+        return CheckpointWritten(
+            stage.network, stage.number, epoch, self.steps, path=path, sha256=written.sha256, size=written.size
         )
 
     def _prune(self, run: StageRun, manifest: Manifest) -> None:

@@ -13,7 +13,7 @@ from erfnet_jobs.erfnet.stages import stage_runs
 from erfnet_jobs.erfnet.validation import validates, validations_left
 from erfnet_jobs.errors import BadData
 from erfnet_jobs.plan import Plan, RankPlace
-from erfnet_jobs.reports import CheckpointRemoved, Metric
+from erfnet_jobs.reports import CheckpointRemoved, CheckpointWritten, Metric
 from erfnet_jobs.states import JobKind
 from erfnet_jobs.train_spec import TrainSpec
 from tests.small_data import make_dataset
@@ -62,6 +62,18 @@ def test_every_epoch_is_measured_and_the_best_is_kept(tmp_path, data):
     assert kept == {epoch: found[epoch] for epoch in {best, 4}}
     assert {path.name for path in folder.glob("*.ckpt")} == {f"Encoder_stage1-{epoch}_2.ckpt" for epoch in {best, 4}}
     assert len([report for report in reports if isinstance(report, CheckpointRemoved)]) == 4 - len(kept)
+
+
+def test_a_checkpoint_counts_once_its_epoch_is_measured(tmp_path, data):
+    """Killed in between, the next attempt would go on behind an epoch that nobody measures any more."""
+    _, reports = trained(tmp_path / "measured", spec_of(data, stages=(1,)))
+
+    told = [
+        (type(one), one.epoch)
+        for one in reports
+        if isinstance(one, CheckpointWritten) or (isinstance(one, Metric) and "val_loss" in one.values)
+    ]
+    assert told == [(kind, epoch) for epoch in (1, 2, 3, 4) for kind in (Metric, CheckpointWritten)]
 
 
 def test_measuring_changes_nothing_of_the_training(tmp_path, data):
