@@ -253,6 +253,24 @@ class AnyOrder(RuleBasedStateMachine):
         if process := self._one(self.world.bodies(), which):
             self.world.kernel.send(process, signal.SIGSTOP)
 
+    @precondition(lambda self: self._living("supervisor"))
+    @rule(which=ANY, acts=st.integers(0, 3), rounds=st.sampled_from((2, 8, 14)))
+    def supervisor_is_stopped_for_a_while(self, which: int, acts: int, rounds: int) -> None:
+        if process := self._one(self._living("supervisor"), which):
+            self._stopped_meanwhile([process], acts, rounds)
+
+    @rule(which=ANY, acts=st.integers(0, 3), rounds=st.sampled_from((2, 8, 14)))
+    def host_is_stopped_for_a_while(self, which: int, acts: int, rounds: int) -> None:
+        self._stopped_meanwhile(list(self.world.kernel.living(self.hosts[which % len(self.hosts)])), acts, rounds)
+
+    def _stopped_meanwhile(self, processes: Sequence[Process], acts: int, rounds: int) -> None:
+        for process in processes:
+            self.world.kernel.send(process, signal.SIGSTOP)
+        for _ in range(rounds):
+            self.world.fair_round(acts)
+        for process in processes:
+            self.world.kernel.send(process, signal.SIGCONT)
+
     @precondition(lambda self: any(process.paused for process in self.world.kernel.living()))
     @rule(which=ANY)
     def go_on(self, which: int) -> None:
