@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.events import clock, now, record_event
 from erfnet_jobs.registry.jobs import end_job, get_job, move_job
-from erfnet_jobs.registry.rank_order import in_rank_order
 from erfnet_jobs.registry.retries import MAX_LOSSES, is_loss, pause_before, tries_of
 from erfnet_jobs.registry.summaries import refresh_summary
 from erfnet_jobs.registry.tables import Attempt, Job, Lease, Placement
@@ -58,7 +57,6 @@ def lock_attempt(session: Session, job_id: int, attempt: int) -> Attempt | None:
 def assign(session: Session, job_id: int, attempt: int, parts: Sequence[Part], run_dir: str) -> bool:
     """Make attempt `attempt` + 1 of a queued job, with its placements; False where the job has moved on."""
     number = attempt + 1
-    parts = in_rank_order(session, job_id, parts)
     hosts = ", ".join(part.host for part in parts)
     queued = [JobState.QUEUED]
     reset = dict.fromkeys(("phase", "images_per_second", "eta_seconds"))
