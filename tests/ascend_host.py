@@ -79,6 +79,7 @@ def made_up_state(generation: str, tool: str | None = None, cards: int | None = 
         "board_name": None,
         "only_info": False,
         "seconds": 0,
+        "mumbles": [],
         "hang": [],
         "fail": {},
     }

@@ -167,6 +167,9 @@ def _answer(tool: str, state: State, arguments: list[str]) -> int:
         code, text = FAILURES[failure]
         _say(text)
         return code
+    if " ".join([tool, *arguments]) in state["mumbles"]:
+        _say("#### not what anybody expects ####")
+        return 0
     lines = (npu_smi if tool == "npu-smi" else hccn_tool)(state, arguments)
     if lines is None:
         _say("This device does not support querying this information.")

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from erfnet_jobs.ascend.devices import ASCEND_CHIP, UNKNOWN_HEALTH, Device
 from erfnet_jobs.ascend.generation import generation_of
 from erfnet_jobs.ascend.npu_info import ChipRow, Key, NpuInfo
-from erfnet_jobs.ascend.npu_map import MappedChip, NpuMap
+from erfnet_jobs.ascend.npu_map import MappedChip, NpuList, NpuMap
+
+NAMELESS = "Ascend"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,14 @@ def join_chips(info: NpuInfo, chips: NpuMap) -> Joined:
             troubles.append(f"device {number} ({where}): its rows in npu-smi info are missing or cannot be read")
         devices[number] = _device(number, key, row, chip, info, physical_ids)
     return Joined(tuple(devices[number] for number in sorted(devices)), tuple(troubles))
+
+
+def listed_chips(cards: NpuList) -> NpuMap:
+    """The chips of `npu-smi info -l` in its order, which is the driver's; none where a card's chips are not counted."""
+    keys = [(npu, chip) for npu, count in cards.chips for chip in range(count or 0)]
+    if cards.count != len(cards.chips) or None in dict(cards.chips).values():
+        return NpuMap()
+    return NpuMap(tuple(MappedChip(npu, chip, NAMELESS, number, None) for number, (npu, chip) in enumerate(keys)))
 
 
 def _twice(where: str, number: int) -> str:

@@ -2,17 +2,17 @@
 
 A call of npu-smi takes a second or more on a host with many cards, so they are counted:
 
-- `discover`: `npu-smi info`, `-m` and `-t topo`; `-t board` for each chip whose name is masked, until one is masked
-  there too; `-t health` for each chip that is not in health; `-t usages` and `-t common` for each whose rows in the
-  table cannot be read; and two calls of hccn_tool for each chip with a network port. A host with 8 healthy cards takes
-  3 calls of npu-smi and 16 of hccn_tool.
+- `discover`: `npu-smi info`, `-m` and `-t topo`; `-l` where neither of the first two gives any chip; `-t board` for
+  each chip whose name is masked, until one is masked there too; `-t health` for each chip that is not in health;
+  `-t usages` and `-t common` for each whose rows in the table cannot be read; and two calls of hccn_tool for each chip
+  with a network port. A host with 8 healthy cards takes 3 calls of npu-smi and 16 of hccn_tool.
 - `look_again`: `npu-smi info`, and `-t health` for each chip whose health has become worse or other than it was.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from erfnet_jobs.ascend.chips import join_chips, node_devices, with_cores, with_nodes, with_readings
+from erfnet_jobs.ascend.chips import join_chips, listed_chips, node_devices, with_cores, with_nodes, with_readings
 from erfnet_jobs.ascend.devices import HEALTHY, UNKNOWN_HEALTH, Device, HostDevices, ascend_nodes, local_devices
 from erfnet_jobs.ascend.generation import generation_of
 from erfnet_jobs.ascend.lines import Parsed
@@ -20,7 +20,7 @@ from erfnet_jobs.ascend.look import Look
 from erfnet_jobs.ascend.network import with_network
 from erfnet_jobs.ascend.npu_fields import ChipUse, parse_board, parse_common, parse_health, parse_usages
 from erfnet_jobs.ascend.npu_info import NpuInfo, parse_info
-from erfnet_jobs.ascend.npu_map import NpuMap, parse_map
+from erfnet_jobs.ascend.npu_map import NpuList, NpuMap, parse_list, parse_map
 from erfnet_jobs.ascend.npu_topo import parse_topo
 from erfnet_jobs.ascend.tools import ToolFailed, npu_smi
 from erfnet_jobs.ascend.versions import cann_version, driver_version
@@ -54,6 +54,8 @@ def discover(settings: Settings) -> HostDevices:
     info = look.ask(parse_info, "info") or NpuInfo()
     chips = look.ask(parse_map, "info", "-m") or NpuMap()
     joined = join_chips(info, chips)
+    if not joined.devices:
+        joined = join_chips(info, listed_chips(look.ask(parse_list, "info", "-l") or NpuList()))
     for trouble in joined.troubles:
         look.note(trouble)
     driver = driver or info.driver

@@ -57,7 +57,8 @@ class Tool:
         with _turn(self.path, said, self.timeout):
             code, output, errors = _run([str(self.path), *arguments], said, self.timeout)
         text = f"{output}\n{errors}"
-        if failure := known_failure(text):
+        # What a call that ends well writes on stderr is noise.
+        if failure := known_failure(text if code else output):
             raise ToolFailed(said, failure)
         if code != 0:
             raise ToolFailed(said, exit_text(code, text), unsupported=is_unsupported(text))

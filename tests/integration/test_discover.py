@@ -84,6 +84,22 @@ def test_a_chip_whose_rows_cannot_be_read_tells_of_itself(new_host: NewHost) -> 
     assert any("line 7" in trouble for trouble in found.troubles)
 
 
+def test_cards_that_only_the_list_tells_of(new_host: NewHost) -> None:
+    host = new_host("310P", cards=2)
+    host.set_health(1, "Warning", "80E01801")
+    with host.changed() as state:
+        state["mumbles"] = ["npu-smi info", "npu-smi info -m"]
+    found = discover(settings())
+    assert [(device.id, device.npu_id, device.chip_id, device.health) for device in found.devices] == [
+        (0, 2, 0, "ok"), (1, 2, 1, "warning"), (2, 3, 0, "ok"), (3, 3, 1, "ok"),
+    ]  # fmt: skip
+    assert {(device.name, device.generation, device.temperature is None) for device in found.devices} == {
+        ("310P3", "310P", False)
+    }
+    assert found.devices[1].error_code == "80E01801"
+    assert len(found.troubles) == 2
+
+
 def test_without_logic_ids_a_damaged_row_moves_no_other_device(new_host: NewHost) -> None:
     host = new_host(cards=2)
     host.set_health(0, "Strange")
