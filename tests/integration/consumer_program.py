@@ -12,8 +12,8 @@ from workers.news import News
 class Printed(News):
     """Says what it is told."""
 
-    def tell(self) -> None:
-        sys.stdout.write("told\n")
+    def tell(self, *, room: bool = True) -> None:
+        sys.stdout.write("told of room\n" if room else "told\n")
         sys.stdout.flush()
 
     def cancel(self, key: PartKey) -> None:

@@ -25,7 +25,7 @@ def test_each_message_wakes_the_rounds(new_site: NewSite, sqlite_url: str, redis
     assert consumer.stdout is not None
     with closing(Broker(redis_server.url)) as broker:
         broker.wake_place(1, JobKind.EVAL)
-        assert consumer.stdout.readline() == "told\n"
+        assert consumer.stdout.readline() == "told of room\n"
         broker.wake_start(1, 2, "here")
         assert consumer.stdout.readline() == "told\n"
         broker.wake_cancel(1, 2, "here")
