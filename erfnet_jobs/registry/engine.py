@@ -27,6 +27,17 @@ POSTGRESQL_WAITS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
+# A process that is stopped or cut off in the middle of a transaction must not hold its rows from all others: the server
+# ends its session, well before a lease counts as lost.
+IDLE_SECONDS = 10
+
+
+def _configure_postgresql(engine: Engine) -> None:
+    # Not as an option of the connection: poolers refuse those.
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _record: object) -> None:
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+        connection.commit()
 
 
 def _configure_sqlite(engine: Engine) -> None:
@@ -49,13 +60,17 @@ def make_engine(database_url: str) -> Engine:
     try:
         if url.get_backend_name() == "sqlite":
             engine = create_engine(url, connect_args={"timeout": _busy_seconds(url)})
-            _configure_sqlite(engine)
-            return engine
-        return create_engine(url, pool_pre_ping=True, connect_args=POSTGRESQL_WAITS)
+        else:
+            engine = create_engine(url, pool_pre_ping=True, connect_args=POSTGRESQL_WAITS)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise MissingDependency(
             f"the registry's URL needs the package psycopg ({error}): pip install 'erfnet-jobs[postgresql]'"
         ) from error
+    if engine.dialect.name == "sqlite":
+        _configure_sqlite(engine)
+    else:
+        _configure_postgresql(engine)
+    return engine
 
 
 def _busy_seconds(url: URL) -> float:
@@ -72,8 +87,8 @@ def explain(error: DBAPIError, shown: str) -> Exception:
     said = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
     if "no such table" in said or "UndefinedTable" in type(error.orig).__name__:
         return RegistryNotMigrated(f"{shown} has no tables of ours ({said}): run 'erfnet-jobs db upgrade'")
-    if type(error.orig).__name__ in {"DeadlockDetected", "SerializationFailure"}:
-        return RegistryUnreachable(f"another change of {shown} was in the way ({said}): try again")
+    if undone := _undone(type(error.orig).__name__, shown, said):
+        return RegistryUnreachable(undone)
     if "locked" in said:
         return RegistryUnreachable(
             f"{shown} stayed locked for {_busy_seconds(make_url(shown)):g} s ({said}): another process holds it; "
@@ -88,6 +103,15 @@ def explain(error: DBAPIError, shown: str) -> Exception:
     if type(error).__name__ in {"OperationalError", "InterfaceError", "DatabaseError"}:
         return RegistryUnreachable(f"the registry {shown} does not answer ({said}): {_server_remedy(said)}")
     return error
+
+
+def _undone(kind: str, shown: str, said: str) -> str | None:
+    """Why PostgreSQL has undone a change that may be tried again; None for other errors than these."""
+    if kind in {"DeadlockDetected", "SerializationFailure"}:
+        return f"another change of {shown} was in the way ({said}): try again"
+    if kind == "IdleInTransactionSessionTimeout":
+        return f"{shown} undid a change in the middle of which this process stood still for {IDLE_SECONDS} s: try again"
+    return None
 
 
 def _server_remedy(said: str) -> str:

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from erfnet_jobs.registry.parts import held_parts
 from erfnet_jobs.registry.tables import Attempt, Checkpoint, Event, Job, LogTail, Metric
@@ -130,7 +130,7 @@ def test_devices_are_given_away_once_they_are_shown_empty(new_site: NewSite, sql
     site.script({})
     second = site.train(cards=2)
 
-    os.kill(site.supervisors()[0], signal.SIGSTOP)
+    freeze(site, site.supervisors()[0])
 
     def given_away() -> bool:
         # In this order: what is gone does not come back, so a device that is free now was empty before.
@@ -141,6 +141,13 @@ def test_devices_are_given_away_once_they_are_shown_empty(new_site: NewSite, sql
     eventually(given_away, "the second job gets the devices")
     site.until(second, SUCCEEDED)
     assert site.attempts(job)[0].outcome == Outcome.LOST
+
+
+def freeze(site: Site, supervisor: int) -> None:
+    """SIGSTOP while it does not write: it would keep SQLite locked for as long as it is stopped."""
+    with site.registry.write() as session:
+        session.execute(text("SELECT 1"))  # only now is the lock taken
+        os.kill(supervisor, signal.SIGSTOP)
 
 
 def rows_of(site: Site, job: int) -> dict[str, list[object]]:
@@ -169,7 +176,7 @@ def test_an_attempt_that_nobody_hears_of_is_lost(new_site: NewSite, sqlite_url: 
     (supervisor,) = site.supervisors()
 
     site.stop_worker(signal.SIGKILL)
-    os.kill(supervisor, signal.SIGSTOP)
+    freeze(site, supervisor)
     site.start_worker()
     site.until(job, SUCCEEDED)
 

@@ -132,3 +132,21 @@ def test_a_url_that_cannot_be_meant_is_not_repeated(url: str) -> None:
 def test_a_deadlock_is_no_silence(postgres_url: str, code: str) -> None:
     with Registry(postgres_url) as registry, pytest.raises(RegistryUnreachable, match=r"was in the way.*try again"):
         _submit(registry, then=f"DO $$ BEGIN RAISE EXCEPTION 'in a circle' USING ERRCODE = '{code}'; END $$")
+
+
+def test_who_stands_still_in_a_transaction_lets_go(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "IDLE_SECONDS", 1)
+    with Registry(postgres_url) as frozen, Registry(postgres_url) as other:
+        _submit(frozen)
+
+        def stand_still() -> None:
+            with frozen.write() as session:
+                get_job(session, 1, lock=True)
+                with other.write() as waiting:  # waits for the row until the server has ended the session above
+                    get_job(waiting, 1, lock=True)
+                session.execute(text("SELECT 1"))
+
+        with pytest.raises(RegistryUnreachable, match="this process stood still for 1 s: try again"):
+            stand_still()
+        with frozen.write() as session:  # who wakes goes on
+            get_job(session, 1, lock=True)
