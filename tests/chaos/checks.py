@@ -143,6 +143,17 @@ class Checks:
         ends = Counter((job, attempt) for job, attempt, kind in rows if kind.startswith("attempt "))
         assert ends == Counter(self._outcomes.keys()), "each attempt's end stands once in the log"
 
+    def at_rest_without(self, gone: str) -> None:
+        """A host stays away: what fits on the others has ended, and nothing is to run where nobody is."""
+        room = sum(len(chips) for host, chips in self._world.devices.items() if host != gone)
+        with self._world.registry.read() as session:
+            connection = session.connection()
+            assert not connection.execute(text("SELECT * FROM lease")).all()
+            for job in connection.execute(text("SELECT id, state, cards, host_name, reason FROM job")):
+                too_big = job.cards > room or job.host_name == gone
+                waits = job.state == JobState.WAITING or (job.state == JobState.QUEUED and too_big)
+                assert job.state in TERMINAL or waits, f"without {gone} job {job.id} is {job.state}: {job.reason}"
+
     def at_rest(self) -> None:
         """After all faults have ended and time has passed: nothing is held, left or forgotten."""
         left = [process for process in self._world.kernel.living() if process.kind != "worker"]

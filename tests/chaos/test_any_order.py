@@ -71,8 +71,10 @@ class AnyOrder(RuleBasedStateMachine):
         hosts=st.lists(st.integers(1, 4), min_size=1, max_size=3),
         cards=st.lists(st.integers(1, 12), min_size=1, max_size=6),
         rounds=st.integers(0, 4),
+        gone=st.none() | ANY,
     )
-    def site(self, hosts: Sequence[int], cards: Sequence[int], rounds: int) -> None:
+    def site(self, hosts: Sequence[int], cards: Sequence[int], rounds: int, gone: int | None) -> None:
+        self.gone = gone
         devices = {f"host{number}": count for number, count in enumerate(hosts)}
         self.world = World(self.folder, type(self).new_database(self.folder), devices)
         install_triggers(self.world.registry)
@@ -333,20 +335,30 @@ class AnyOrder(RuleBasedStateMachine):
     def comes_to_rest(self) -> None:
         """Nothing that was queued is forgotten, once everybody is left in peace."""
         self.world.heal()
+        if self.gone is not None and len(self.hosts) > 1:
+            gone = self.world.gone = self.hosts[self.gone % len(self.hosts)]
+            self.world.power_cut(gone)
+            self._until(lambda: self.checks.at_rest_without(gone))
+            self.world.gone = None
+        self._until(self.checks.at_rest)
+
+    def _until(self, holds: Callable[[], None]) -> None:
+        """Fair rounds until that holds, for as long as may be."""
         for number in range(REST_ROUNDS):
             self.world.start_missing_workers()
             self.world.fair_round(acts=4)
-            if number % 5 == 4 and self._is_at_rest():
+            if number % 5 == 4 and _is_so(holds):
                 break
         self.holds()
-        self.checks.at_rest()
+        holds()
 
-    def _is_at_rest(self) -> bool:
-        try:
-            self.checks.at_rest()
-        except AssertionError:
-            return False
-        return True
+
+def _is_so(holds: Callable[[], None]) -> bool:
+    try:
+        holds()
+    except AssertionError:
+        return False
+    return True
 
 
 def run_any_order(

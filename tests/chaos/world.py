@@ -104,6 +104,7 @@ class World:
         self.data = empty_dataset(folder / "data")
         self._consumers: dict[int, Tasks] = {}
         self.clock_error = 0.0
+        self.gone: str | None = None
         self._healthy: set[int] = set()
         self._patch = pytest.MonkeyPatch()
         self._settings = {host: self._settings_of(host, folder, database_url) for host in host_devices}
@@ -358,7 +359,7 @@ class World:
 
     def start_missing_workers(self) -> None:
         """What systemd does."""
-        for host in self.devices:
+        for host in sorted(self.devices.keys() - {self.gone}):
             if not any(self.kernel.living(host, "worker")):
                 self.start_worker(host)
 
