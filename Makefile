@@ -48,7 +48,8 @@ test: $(VENV)/.dev
 
 # A seed and a number of runs from the environment or the command line reach the tests; see tests/chaos_runs.py.
 chaos: $(VENV)/.dev
-	CHAOS_SEED='$(CHAOS_SEED)' CHAOS_RUNS='$(CHAOS_RUNS)' $(BIN)/python -m pytest -m chaos --timeout 0 $(TESTS)
+	CHAOS_SEED='$(CHAOS_SEED)' CHAOS_RUNS='$(CHAOS_RUNS)' $(BIN)/python -m pytest -m chaos --timeout 0 -rP \
+		-n $(TEST_PROCESSES) --dist loadgroup $(TESTS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

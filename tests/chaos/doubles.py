@@ -21,8 +21,6 @@ from erfnet_jobs.registry.engine import Registry
 from tests.chaos.kernel import Kernel, Killed, Process
 from workers.news import News
 
-_COMPILED: dict[str, dict[Any, Any]] = {}
-
 
 class Time:
     """In place of the module `time`."""
@@ -190,13 +188,6 @@ class WorkerNews(News):
         return super().wait(0)
 
 
-def share_compiled(registry: Registry) -> None:
-    """Have the statements compiled once for all simulated processes: that takes a third of a run otherwise."""
-    compiled = _COMPILED.setdefault(registry.url.get_backend_name(), {})
-    registry._engine = registry._engine.execution_options(compiled_cache=compiled)
-    registry._write_engine = registry._write_engine.execution_options(compiled_cache=compiled)
-
-
 class ChaosRegistry(Registry):
     """The registry of one process, which may be killed before and after each transaction, and whose writes may fail.
 
@@ -205,12 +196,16 @@ class ChaosRegistry(Registry):
     """
 
     kernel: Kernel
+    shared: Registry
     away = False
 
     def __init__(self, database_url: str) -> None:
         super().__init__(database_url)
-        share_compiled(self)
-        self.kernel.me().on_end.append(self.close)
+        # Compiling the statements for each process anew would take a third of a run.
+        self._engine, self._write_engine = self.shared._engine, self.shared._write_engine
+
+    def close(self) -> None:
+        """Others use the connections still."""
 
     def _fault(self) -> str | None:
         me = self.kernel.me()

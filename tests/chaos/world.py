@@ -45,7 +45,6 @@ from tests.chaos.doubles import (
     Time,
     WorkerNews,
     namespace,
-    share_compiled,
 )
 from tests.chaos.kernel import Kernel, Process
 from tests.layout import empty_dataset
@@ -100,7 +99,6 @@ class World:
         self.devices = {host: dict.fromkeys(range(count), HEALTHY) for host, count in host_devices.items()}
         self.ranks: dict[int, Rank] = {}
         self.registry = Registry(database_url)
-        share_compiled(self.registry)
         self.data = empty_dataset(folder / "data")
         self._consumers: dict[int, Tasks] = {}
         self.clock_error = 0.0
@@ -202,7 +200,7 @@ class World:
                 if not world.queues.away:
                     world.queues.send(broker.START_TASK, (key.job, key.attempt), host_queue(key.host))
 
-        OwnRegistry.kernel = kernel
+        OwnRegistry.kernel, OwnRegistry.shared = kernel, self.registry
         self.own_registry = OwnRegistry
         put(engine, "Registry", OwnRegistry)
         put(worker_main, "Registry", OwnRegistry)
