@@ -1,17 +1,17 @@
 """Calling a host's tools: one at a time, within their time, and never by a shell."""
 
+import fcntl
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from erfnet_jobs.ascend.tools import Tool, ToolFailed, find_tool
 from tests.ascend_host import ROOT, AscendHost
-from tests.services import eventually
 
 SECONDS = 20.0
 NewTool = Callable[..., Tool]
@@ -45,22 +45,14 @@ def test_calls_of_several_processes_never_overlap(tmp_path: Path) -> None:
     assert host.overlaps() == []
 
 
-def test_waiting_for_the_tool_has_an_end(tmp_path: Path) -> None:
-    host = AscendHost(tmp_path, cards=1)
-    host.hang()
-    holder = threading.Thread(target=_call_and_fail, args=(Tool("npu-smi", host.npu_smi, 2.0),))
-    holder.start()
-    eventually(host.calls, "the tool runs")
-    with pytest.raises(ToolFailed, match="another process") as failure:
-        Tool("npu-smi", host.npu_smi, 0.2)("info")
-    assert failure.value.hung
-    holder.join(SECONDS)
-    assert host.processes() == []
-
-
-def _call_and_fail(tool: Tool) -> None:
-    with pytest.raises(ToolFailed, match="no answer"):
-        tool("info")
+def test_waiting_for_the_tool_has_an_end(new_tool: NewTool) -> None:
+    tool = new_tool("echo told", timeout=0.2)
+    with tool.path.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ToolFailed, match="another process") as failure:
+            tool("info")
+        assert failure.value.hung
+    assert replace(tool, timeout=SECONDS)("info") == "told\n"
 
 
 def test_arguments_meet_no_shell(new_tool: NewTool) -> None:
