@@ -128,8 +128,8 @@ class Checks:
         )
         written = {(job, attempt): count for job, attempt, count in rows}
         for key, count in self._written.items():
-            assert written[key] == count, f"attempt {key} has ended and went on writing"
-        self._written = {key: count for key, count in written.items() if key in self._outcomes}
+            assert written.get(key, 0) == count, f"attempt {key} has ended and went on writing"
+        self._written = {key: written.get(key, 0) for key in self._outcomes}
 
     def _events(self, connection: Connection) -> None:
         rows = connection.execute(text("SELECT job_id, attempt, kind FROM event WHERE job_id IS NOT NULL")).all()

@@ -261,9 +261,11 @@ class AnyOrder(RuleBasedStateMachine):
         if process := self._one(self._living("supervisor"), which):
             self._stopped_meanwhile([process], acts, rounds)
 
-    @rule(which=ANY, acts=st.integers(0, 3), rounds=st.sampled_from((2, 8, 14)))
-    def host_is_stopped_for_a_while(self, which: int, acts: int, rounds: int) -> None:
-        self._stopped_meanwhile(list(self.world.kernel.living(self.hosts[which % len(self.hosts)])), acts, rounds)
+    @rule(which=ANY, acts=st.integers(0, 3), rounds=st.sampled_from((2, 8, 14)), ranks=st.booleans())
+    def host_is_stopped_for_a_while(self, which: int, acts: int, rounds: int, ranks: bool) -> None:
+        """Without its ranks: what supervises them and could kill them stands still."""
+        processes = self.world.kernel.living(self.hosts[which % len(self.hosts)])
+        self._stopped_meanwhile([each for each in processes if ranks or each.body], acts, rounds)
 
     def _stopped_meanwhile(self, processes: Sequence[Process], acts: int, rounds: int) -> None:
         for process in processes:
