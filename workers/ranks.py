@@ -15,6 +15,7 @@ from erfnet_jobs.launch.gang import LOOPBACK
 from erfnet_jobs.launch.ranks import Ranks, without_note
 from erfnet_jobs.plan import ASCEND, CPU, RankPlace
 from erfnet_jobs.registry.parts import PartKey, parts_of_attempt
+from erfnet_jobs.registry.summaries import table_id
 from erfnet_jobs.registry.tables import Device, Host, Job
 
 
@@ -65,11 +66,6 @@ def _seats(session: Session, name: str, ids: Sequence[int], first: int, own: Ran
 
 def _server_with(table: RankTable, rank: int) -> Server:
     return next(server for server in table.servers if rank in server.ranks)
-
-
-def table_id(device: Device) -> int:
-    """By which number rank tables know a device; a CPU slot by its own."""
-    return device.id if device.physical_id is None else device.physical_id
 
 
 def _places(seats: Sequence[_Seats]) -> list[RankPlace]:

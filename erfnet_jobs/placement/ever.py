@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from erfnet_jobs.id_ranges import to_ranges
-from erfnet_jobs.placement.families import CPU_FAMILY, GROUP_RULE, GROUPED_FAMILY, may_work_together
+from erfnet_jobs.placement.families import CPU_FAMILY, GROUP_RULE, GROUPED_FAMILY
 from erfnet_jobs.placement.gangs import groups
 from erfnet_jobs.placement.model import Demand, HostState
 from erfnet_jobs.placement.pinned import pinned_spots
@@ -72,7 +72,7 @@ def _why_not_pinned(demand: Demand, hosts: Sequence[HostState]) -> str:
         host = by_name[part.host]
         if absent := set(part.devices) - host.usable:
             return f"it wants devices {to_ranges(absent)} of {part.host}, which has {to_ranges(host.usable) or 'none'}"
-        if not may_work_together(host.family, frozenset(part.devices)):
+        if not host.allows(frozenset(part.devices)):
             return f"it wants devices {to_ranges(part.devices)} of {part.host}: {GROUP_RULE}"
     return f"hosts {', '.join(sorted(by_name))} do not have one run directory and one family of devices in common"
 
@@ -80,7 +80,7 @@ def _why_not_pinned(demand: Demand, hosts: Sequence[HostState]) -> str:
 def _why_not_devices(demand: Demand, hosts: Sequence[HostState], known: str) -> str:
     exactly = frozenset(demand.devices or ())
     listed = ",".join(map(str, demand.devices or ()))
-    if any(exactly <= host.usable and not may_work_together(host.family, exactly) for host in hosts):
+    if any(exactly <= host.usable and not host.allows(exactly) for host in hosts):
         return f"it wants devices {listed}: {GROUP_RULE}"
     return f"no host has the devices {listed} that it wants: the hosts (and their devices) are {known}"
 

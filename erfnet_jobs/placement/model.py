@@ -6,7 +6,7 @@ from typing import Self
 
 from erfnet_jobs.id_ranges import from_ranges
 from erfnet_jobs.jobs import Part
-from erfnet_jobs.placement.families import CPU_FAMILY, may_work_together, regions
+from erfnet_jobs.placement.families import CPU_FAMILY, SECOND_HALF, may_work_together, regions
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class HostState:
     `storage` tells which run directory it sees. `usable` are its devices in health, `free` those of them that no
     attempt holds, `present` all that it has (those in health always count). `is_open`: it has a live worker and is not
     drained; `closed` says why not. `family` is what its devices are: 'cpu', or an Ascend generation. `address` is its
-    server_id in a rank table.
+    server_id in a rank table. `second_half`: which of the devices of a 910A host have physical ids from 4 on.
     """
 
     name: str
@@ -28,6 +28,7 @@ class HostState:
     present: frozenset[int] = frozenset()
     closed: str = "its worker is not up, or it is drained"
     address: str = ""
+    second_half: frozenset[int] = SECOND_HALF
 
     @classmethod
     def of_summary(
@@ -41,15 +42,21 @@ class HostState:
         present: str,
         usable: str,
         free: str,
+        second_half: str,
     ) -> Self:
         """The state of a host whose devices are told as ranges of ids; `closed`: why it gets no jobs, if so."""
-        ids = {"present": from_ranges(present), "usable": from_ranges(usable), "free": from_ranges(free)}
+        told = {"present": present, "usable": usable, "free": free, "second_half": second_half}
+        ids = {name: from_ranges(text) for name, text in told.items()}
         return cls(name, storage, is_open=closed is None, family=family, closed=closed or "", address=address, **ids)
 
     @property
     def group(self) -> tuple[str, str]:
         """Hosts of one group can hold a gang together: one storage, one family."""
         return self.storage, self.family
+
+    def allows(self, devices: frozenset[int]) -> bool:
+        """Whether exactly these of its devices may be a gang, or a gang's part."""
+        return may_work_together(self.family, devices, self.second_half)
 
 
 @dataclass(frozen=True)
@@ -87,9 +94,9 @@ class Demand:
     def regions(self, host: HostState, count: int) -> list[frozenset[int]]:
         """The devices of an allowed host among which any `count` would do; none where it cannot give so many."""
         if self.devices is None:
-            return regions(host.family, host.usable, count)
+            return regions(host.family, host.usable, host.second_half, count)
         exactly = frozenset(self.devices)
-        fits = exactly <= host.usable and may_work_together(host.family, exactly)
+        fits = exactly <= host.usable and host.allows(exactly)
         return [exactly] if fits else []
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from erfnet_jobs.placement.families import may_work_together
 from erfnet_jobs.placement.model import Demand, HostState
 from erfnet_jobs.placement.room import Spot
 
@@ -15,7 +14,7 @@ def pinned_spots(demand: Demand, hosts: Iterable[HostState]) -> tuple[Spot, ...]
         host, devices = by_name.get(part.host), frozenset(part.devices)
         if host is None or not demand.may_go_to(host):
             return None
-        if not devices <= host.usable or not may_work_together(host.family, devices):
+        if not devices <= host.usable or not host.allows(devices):
             return None
         spots.append(Spot(host, devices))
     return tuple(spots) if len({spot.host.group for spot in spots}) == 1 else None

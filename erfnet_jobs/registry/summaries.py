@@ -15,12 +15,13 @@ from typing import Protocol
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.ascend.group_rule import FIRST_910, GROUP
 from erfnet_jobs.id_ranges import to_ranges
 from erfnet_jobs.registry.tables import Device, Host, Placement
 from erfnet_jobs.states import PartState
 
 HELD = (PartState.ASSIGNED, PartState.STARTING, PartState.RUNNING)
-_SUMMARY = (Host.family, Host.present, Host.usable, Host.free)
+_SUMMARY = (Host.family, Host.present, Host.usable, Host.free, Host.second_half)
 _STALE = "hosts whose summary is stale"
 
 
@@ -46,12 +47,16 @@ class DeviceState(Protocol):
 
 @dataclass(frozen=True)
 class Summary:
-    """What a placement pass needs to know of a host's devices; all but `family` are ranges of device ids."""
+    """What a placement pass needs to know of a host's devices; all but `family` are ranges of device ids.
+
+    `second_half`: those of a 910A host that are in the second of its groups, which their physical ids tell.
+    """
 
     family: str
     present: str
     usable: str
     free: str
+    second_half: str = ""
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,14 @@ def _summary(devices: list[Device], held: set[int]) -> Summary:
     family = _family(devices)
     present = [device for device in devices if device.present and _kin(device) == family]
     usable = {device.id for device in present if is_usable(device)}
-    return Summary(family, to_ranges(device.id for device in present), to_ranges(usable), to_ranges(usable - held))
+    second = [device.id for device in present if family == FIRST_910 and table_id(device) >= GROUP]
+    ids = ([device.id for device in present], usable, usable - held, second)
+    return Summary(family, *map(to_ranges, ids))
+
+
+def table_id(device: Device) -> int:
+    """By which number rank tables know a device: its physical id; its own where that is unknown, as a CPU slot's."""
+    return device.id if device.physical_id is None else device.physical_id
 
 
 def _family(devices: list[Device]) -> str:

@@ -211,8 +211,8 @@ class Host(Base):
     """A machine with a worker. `beat` is its worker's pulse; `instance` tells one run of the worker from the next.
 
     `family` is what its devices are ('cpu', '910A', '310P', ...): a gang has one family. `present`, `usable` and
-    `free` are its devices, those in health, and those of them that no attempt holds, as ranges of ids ('0-3,6'): what a
-    placement pass reads.
+    `free` are its devices, those in health, and those of them that no attempt holds, as ranges of ids ('0-3,6');
+    `second_half` those of a 910A host with physical ids from 4 on: what a placement pass reads.
     """
 
     __tablename__ = "host"
@@ -230,6 +230,7 @@ class Host(Base):
     present: Mapped[str] = mapped_column(default="", server_default="")
     usable: Mapped[str] = mapped_column(default="", server_default="")
     free: Mapped[str] = mapped_column(default="", server_default="")
+    second_half: Mapped[str] = mapped_column(default="", server_default="")
     driver: Mapped[str | None]
     cann: Mapped[str | None]
     trouble: Mapped[str | None]

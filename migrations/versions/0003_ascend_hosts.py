@@ -20,6 +20,7 @@ COLUMNS = (
     ("host", sa.Column("present", sa.Text(), nullable=False, server_default="")),
     ("host", sa.Column("usable", sa.Text(), nullable=False, server_default="")),
     ("host", sa.Column("free", sa.Text(), nullable=False, server_default="")),
+    ("host", sa.Column("second_half", sa.Text(), nullable=False, server_default="")),
     ("host", sa.Column("driver", sa.Text(), nullable=True)),
     ("host", sa.Column("cann", sa.Text(), nullable=True)),
     ("host", sa.Column("trouble", sa.Text(), nullable=True)),

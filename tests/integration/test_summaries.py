@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.ascend.health import Seen
@@ -40,7 +41,7 @@ def slots(count: int) -> list[Seen]:
 
 def stored(session: Session, host: str) -> Summary:
     row = session.get_one(Host, host, populate_existing=True)
-    return Summary(row.family, row.present, row.usable, row.free)
+    return Summary(row.family, row.present, row.usable, row.free, row.second_half)
 
 
 def write(registry: Registry, step: Step) -> object:
@@ -91,6 +92,18 @@ def test_what_is_busy_ill_or_of_another_family_is_not_usable(registry: Registry)
         refresh_summary(session, "a")
     with registry.read() as session:
         assert stored(session, "a") == Summary("910A", "0-3", "2-3", "2-3")
+
+
+def test_groups_of_a_910a_host_go_by_physical_ids(registry: Registry) -> None:
+    """The driver counts on where a card is missing, so that logical ids move to the other group."""
+    with registry.write() as session:
+        register(session, "a", *(seen_device(number, "ascend", "910A", "910A") for number in range(7)))
+        for device in session.scalars(select(Device)):
+            device.physical_id = device.id + 1
+    with registry.write() as session:
+        refresh_summary(session, "a")
+    with registry.read() as session:
+        assert stored(session, "a") == Summary("910A", "0-6", "0-6", "0-6", "3-6")
 
 
 def test_steps_of_two_gangs_over_the_same_hosts_go_side_by_side(postgres_url: str) -> None:

@@ -177,6 +177,19 @@ def test_devices_of_a_910a_host_lie_in_one_half(cards: int, free: set[int], devi
     assert parts == (() if devices is None else (Part("a", devices, 0),))
 
 
+def test_halves_of_a_910a_host_are_those_of_its_physical_ids() -> None:
+    """Card 1 of 0 to 7 is missing: the logical ids 0 to 6 are the physical ids 0 and 2 to 7."""
+    host = replace(chips("a", "910A"), usable=frozenset(range(7)), free=frozenset(range(7)))
+    host = replace(host, second_half=frozenset(range(3, 7)))
+
+    assert parts_of(place([Demand(1, 4), Demand(2, 2)], [host])) == {
+        1: (Part("a", (3, 4, 5, 6), 0),),
+        2: (Part("a", (0, 1), 0),),
+    }
+    assert can_ever_run(Demand(0, 2, devices=(2, 3)), [host]) is not None
+    assert can_ever_run(Demand(0, 2, devices=(3, 4)), [host]) is None
+
+
 def test_910b_and_cpu_have_no_halves() -> None:
     for family in ("910B", "cpu"):
         assert parts_of(place([Demand(1, 3)], [chips("a", family, {1, 3, 4, 6})]))[1] == (Part("a", (1, 3, 4), 0),)
