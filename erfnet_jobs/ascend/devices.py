@@ -61,6 +61,11 @@ class Device:
     link: str | None = None
     cores: str | None = None
 
+    @property
+    def node(self) -> int:
+        """By which number rank tables, hccn_tool and hccn.conf know it: the physical id, the logic id without one."""
+        return self.id if self.physical_id is None else self.physical_id
+
 
 @dataclass(frozen=True)
 class HostDevices:

@@ -29,6 +29,8 @@ def group_fault(generation: str, physical_ids: Collection[int]) -> str | None:
     """What is wrong with a job's devices on one server by the rule of 910A; None for all other generations."""
     if generation != FIRST_910:
         return None
+    if absent := sorted(number for number in physical_ids if number >= max(COUNTS)):
+        return f"a 910A server has the devices 0-7, and no {', '.join(map(str, absent))}"
     if len(physical_ids) not in COUNTS:
         return f"{len(physical_ids)} devices of a 910A server: HCCL takes 1, 2, 4 or 8 there"
     if len(physical_ids) <= GROUP and len({number // GROUP for number in physical_ids}) > 1:

@@ -10,12 +10,6 @@ from erfnet_jobs.ascend.lines import Line, Parsed, numbered
 ADDRESS = re.compile(r"(?:ip ?addr(?:ess)?|ipv6 ?addr(?:ess)?)\s*:\s*(?P<address>\S+)", re.IGNORECASE)
 MASK = re.compile(r"(?:ipv6 )?(?:netmask|prefix ?len(?:gth)?)\s*:\s*\S+", re.IGNORECASE)
 LINK = re.compile(r"link status\s*:\s*(?P<state>UP|DOWN)", re.IGNORECASE)
-NET_HEALTH = re.compile(r"net health status\s*:\s*(?P<state>[A-Za-z]+(?: [A-Za-z]+){0,3})", re.IGNORECASE)
-# What MindCluster's documentation lists for `hccn_tool -net_health -g`.
-NET_HEALTH_STATES = {
-    "success", "socket fail", "receive timeout", "unreachable", "time exceeded", "fault", "init", "thread error",
-    "detect ip set", "unknown",
-}  # fmt: skip
 SETTING = re.compile(r"(?P<key>[A-Za-z][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)")
 CONF_ADDRESS = re.compile(r"(?P<kind>address|IPv6address)_(?P<number>0|[1-9][0-9]{0,9})")
 COMMENT = re.compile(r"[#;].*|\.{2,}|…")
@@ -51,15 +45,14 @@ def parse_ip(text: str) -> Parsed[str | None]:
 
 def parse_link(text: str) -> Parsed[str | None]:
     """'up' or 'down' from `-link -g`; None where it is not told, or told both ways."""
-    return _only_state(text, LINK)
-
-
-def parse_net_health(text: str) -> Parsed[str | None]:
-    """The state from `-net_health -g` in small letters, such as 'success' or 'fault'; None where it is none of them."""
-    parsed = _only_state(text, NET_HEALTH)
-    if parsed.value is not None and parsed.value not in NET_HEALTH_STATES:
-        return Parsed(None, tuple(numbered(text)))
-    return parsed
+    states: set[str] = set()
+    unread: list[Line] = []
+    for line in numbered(text):
+        if found := LINK.fullmatch(line.text):
+            states.add(found["state"].lower())
+        elif not PROMPT.fullmatch(line.text):
+            unread.append(line)
+    return Parsed(states.pop() if len(states) == 1 else None, tuple(unread))
 
 
 def parse_hccn_conf(text: str) -> Parsed[HccnConf]:
@@ -83,17 +76,6 @@ def parse_hccn_conf(text: str) -> Parsed[HccnConf]:
     for kind, number in doubled:
         del taken[kind][number]
     return Parsed(HccnConf(taken["address"], taken["IPv6address"]), tuple(unread))
-
-
-def _only_state(text: str, pattern: re.Pattern[str]) -> Parsed[str | None]:
-    states: set[str] = set()
-    unread: list[Line] = []
-    for line in numbered(text):
-        if found := pattern.fullmatch(line.text):
-            states.add(found["state"].lower())
-        elif not PROMPT.fullmatch(line.text):
-            unread.append(line)
-    return Parsed(states.pop() if len(states) == 1 else None, tuple(unread))
 
 
 def _address(text: str) -> str | None:

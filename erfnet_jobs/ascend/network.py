@@ -33,17 +33,12 @@ def with_network(devices: Iterable[Device], settings: Settings) -> tuple[list[De
     return found, (*troubles, *look.troubles)
 
 
-def port_number(device: Device) -> int:
-    """By which number hccn_tool and hccn.conf know the device: the physical id; the logic id where that is unknown."""
-    return device.id if device.physical_id is None else device.physical_id
-
-
 def _asked(device: Device, look: Look, conf: HccnConf) -> Device:
-    number = str(port_number(device))
+    number = str(device.node)
     answer = look.ask_lines(parse_ip, "-i", number, "-ip", "-g")
-    if answer is None:
-        return _from_file(device, conf)
     link = look.ask(parse_link, "-i", number, "-link", "-g")
+    if answer is None:
+        return replace(_from_file(device, conf), link=link)
     configured = _configured(device, conf, answer.value)
     if configured is not None and configured != answer.value:
         look.note(
@@ -55,14 +50,14 @@ def _asked(device: Device, look: Look, conf: HccnConf) -> Device:
 
 
 def _configured(device: Device, conf: HccnConf, found: str | None) -> str | None:
-    number = port_number(device)
+    number = device.node
     if found is not None and ":" in found:
         return conf.ipv6_addresses.get(number)
     return conf.addresses.get(number)
 
 
 def _from_file(device: Device, conf: HccnConf) -> Device:
-    number = port_number(device)
+    number = device.node
     return replace(device, device_ip=conf.addresses.get(number) or conf.ipv6_addresses.get(number))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from erfnet_jobs.ascend.devices import ASCEND_CHIP, HEALTHY, Device
 from erfnet_jobs.ascend.discover import host_devices
+from erfnet_jobs.ascend.group_rule import GROUP, group_fault
 from erfnet_jobs.ascend.health import WARNING
 from erfnet_jobs.ascend.rank_table import to_text
 from erfnet_jobs.ascend.rank_table_make import in_order, known_devices, make_table
@@ -64,7 +65,16 @@ def _idle(cards: int, devices: Sequence[Device], fit: Collection[str]) -> tuple[
     if cards > len(idle):
         some = f", {len(idle)} of them in health and idle" if len(idle) < len(devices) else ""
         raise NoHostFits(f"{cards} cards are asked for and this host has {len(devices)} devices{some}: ask for fewer")
-    return tuple(idle[:cards])
+    groups = ([device for device in idle if device.node // GROUP == half] for half in (0, 1))
+    choices = [tuple(choice[:cards]) for choice in (idle, *groups) if len(choice) >= cards]
+    faults = [_group_fault(choice) for choice in choices]
+    if None not in faults:
+        raise NoHostFits(f"{cards} cards are asked for: {faults[-1]}; ask for others, or wait until they are idle")
+    return choices[faults.index(None)]
+
+
+def _group_fault(devices: Sequence[Device]) -> str | None:
+    return group_fault(devices[0].generation or "", [device.node for device in devices])
 
 
 def _named(cards: int, wanted: Sequence[int], devices: Sequence[Device]) -> tuple[Device, ...]:
@@ -74,4 +84,7 @@ def _named(cards: int, wanted: Sequence[int], devices: Sequence[Device]) -> tupl
     if len(set(wanted)) != cards or len(wanted) != cards:
         raise UsageError(f"devices are {wanted}: give {cards} different ones, as many as cards")
     # Ascending, as ASCEND_RT_VISIBLE_DEVICES numbers them.
-    return tuple(known[number] for number in sorted(wanted))
+    chosen = tuple(known[number] for number in sorted(wanted))
+    if fault := _group_fault(chosen):
+        raise NoHostFits(f"{fault}: name others")
+    return chosen

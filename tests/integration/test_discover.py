@@ -174,6 +174,13 @@ def test_the_file_tells_addresses_where_there_is_no_hccn_tool(new_host: NewHost)
     assert "hccn_tool" in found.troubles[0]
 
 
+def test_a_port_without_an_address_tells_of_its_link(new_host: NewHost) -> None:
+    host = new_host(cards=1)
+    host.hccn_tool.write_text('#!/bin/sh\n[ "$3" = -link ] && echo "link status: DOWN" || { echo "no ip"; exit 1; }\n')
+    (device,) = discover(settings()).devices
+    assert (device.device_ip, device.link) == ("192.168.100.11", "down")
+
+
 @pytest.mark.parametrize(
     ("how", "words"),
     [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from erfnet_jobs.ascend.hccn import parse_hccn_conf, parse_ip, parse_link, parse_net_health
+from erfnet_jobs.ascend.hccn import parse_hccn_conf, parse_ip, parse_link
 
 
 @pytest.mark.parametrize(
@@ -35,17 +35,6 @@ def test_what_is_no_address_is_named() -> None:
 )  # fmt: skip
 def test_a_link(text: str, link: str | None) -> None:
     assert parse_link(text).value == link
-
-
-@pytest.mark.parametrize(
-    ("text", "state"),
-    [("net health status: Success\n", "success"), ("net health status: Socket fail", "socket fail"),
-     ("net health status: Purple\n", None)],
-)  # fmt: skip
-def test_net_health(text: str, state: str | None) -> None:
-    parsed = parse_net_health(text)
-    assert parsed.value == state
-    assert bool(parsed.unread) == (state is None)
 
 
 CONF = """\

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from erfnet_jobs.ascend.hccn import parse_hccn_conf, parse_ip, parse_link, parse_net_health
+from erfnet_jobs.ascend.hccn import parse_hccn_conf, parse_ip, parse_link
 from erfnet_jobs.ascend.lines import Parsed
 from erfnet_jobs.ascend.npu_fields import parse_board, parse_common, parse_health, parse_usages
 from erfnet_jobs.ascend.npu_info import ChipRow, parse_info
@@ -22,7 +22,7 @@ from tests.scripted_tools import BY_CARD, listing, mapping, on_card, topo
 
 PARSERS: tuple[Callable[[str], Parsed[Any]], ...] = (
     parse_info, parse_map, parse_list, parse_board, parse_health, parse_usages, parse_common, parse_topo, parse_ip,
-    parse_link, parse_net_health, parse_hccn_conf, parse_version,
+    parse_link, parse_hccn_conf, parse_version,
 )  # fmt: skip
 LAYOUTS = [
     ("910A", "1.8.21"), ("910A", "23.0.rc2"), ("910B", "24.1.rc3"), ("910B", "26.0.rc1"), ("910C", "25.2.0"),

@@ -177,7 +177,9 @@ def test_the_group_rule_is_one_of_910a() -> None:
     three = table(server("10.9.0.1", 1, 0, 3))
     crossing = table(server("10.9.0.1", 1, 0))
     crossing["server_list"][0]["device"][1]["device_id"] = "4"
-    for document, words in ((three, "3 devices"), (crossing, "both groups")):
+    beyond = table(server("10.9.0.1", 1, 0))
+    beyond["server_list"][0]["device"][1]["device_id"] = "8"
+    for document, words in ((three, "3 devices"), (crossing, "both groups"), (beyond, "no 8")):
         (fault,) = check_content(json.dumps(document).encode(), generation="910A")[1]
         assert words in fault.text
         assert not fault.warning

@@ -74,22 +74,18 @@ def _asked(known: Mapping[int, Device], taken: Mapping[int, str], asked: tuple[i
     if refused := [f"device {number} {taken[number]}" for number in asked if number in taken]:
         raise NoHostFits(f"{'; '.join(refused)}: name others, or wait until it is free")
     chosen = tuple(known[number] for number in sorted(asked))
-    if fault := group_fault(chosen[0].generation or "", _physical(chosen)):
+    if fault := group_fault(chosen[0].generation or "", [device.node for device in chosen]):
         raise NoHostFits(f"{fault}: name others")
     return chosen
 
 
 def _together(free: tuple[Device, ...]) -> tuple[Device, ...]:
     """As many of the free devices as HCCL takes together."""
-    if not free or group_fault(free[0].generation or "", _physical(free)) is None:
+    if not free or group_fault(free[0].generation or "", [device.node for device in free]) is None:
         return free
-    halves = [tuple(one for one in free if _physical((one,))[0] // GROUP == half) for half in (0, 1)]
+    halves = [tuple(one for one in free if one.node // GROUP == half) for half in (0, 1)]
     most = max(halves, key=len)
     return most[: max(count for count in COUNTS if count <= len(most))]
-
-
-def _physical(devices: Sequence[Device]) -> list[int]:
-    return [device.id if device.physical_id is None else device.physical_id for device in devices]
 
 
 def _taken(device: Device, held: Mapping[int, int]) -> str | None:
