@@ -55,6 +55,7 @@ def check_allowed(paths: Iterable[tuple[str, str]], roots: Sequence[str]) -> Non
 def check_plan(plan: Plan) -> None:
     """Raise UsageError where something that the plan names, or a link within its dataset, leads out of the roots."""
     named = [*paths_of_spec(plan.spec), *(("checkpoint", file.path) for file in plan.inputs)]
+    named.append(("the run's folder", plan.run_dir))
     if plan.resume is not None:
         named.append(("checkpoint", plan.resume.path))
     check_allowed(named, plan.allowed)

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import click
 
-from erfnet_jobs.cli.output import Document, print_json
+from erfnet_jobs.cli.output import Document, print_json, screen_width
 from erfnet_jobs.cli.parameters import DEVICES
 from erfnet_jobs.errors import UsageError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 MARKS = {"ok": ("ok     ", "green"), "warning": ("warning", "yellow"), "error": ("ERROR  ", "red")}
 INDENT = " " * 20
+LEAST_ROOM = 40
 
 
 @click.command()
@@ -87,6 +89,8 @@ def _questions(
 
 def _line(finding: Document) -> str:
     mark, colour = MARKS[finding["state"]]
-    text = finding["text"].replace("\n", f"\n{INDENT}")
-    remedy = f"\n{INDENT}{finding['remedy']}" if finding["remedy"] else ""
-    return f"{click.style(mark, fg=colour)}  {finding['name']:<10} {text}{remedy}"
+    said = [*finding["text"].splitlines(), *filter(None, [finding["remedy"]])]
+    room = max(screen_width() - len(INDENT), LEAST_ROOM)
+    lines = [part for line in said for part in wrap(line, room, break_long_words=False, break_on_hyphens=False)]
+    text = f"\n{INDENT}".join(lines)
+    return f"{click.style(mark, fg=colour)}  {finding['name']:<10} {text}"

@@ -99,5 +99,12 @@ def test_checkpoints_that_the_registry_names_must_lie_inside_too(tmp_path: Path,
         check_plan(replace(plan, **{field: file if field == "resume" else (file,)}))
 
 
+def test_the_folder_that_the_registry_names_for_a_run_must_lie_inside_too(tmp_path: Path) -> None:
+    plan = _plan(TrainSpec(str(tmp_path)), allowed=(str(tmp_path),))
+    with pytest.raises(UsageError, match=r"the run's folder /elsewhere/7/1"):
+        check_plan(replace(plan, run_dir="/elsewhere/7/1"))
+
+
 def _plan(spec: Spec, allowed: tuple[str, ...]) -> Plan:
-    return Plan(spec.kind, spec, "/runs/1/1", "/data", (RankPlace(0, "here", 0, 0),), allowed=allowed)
+    run_dir = str(Path(allowed[0], "runs/1/1"))
+    return Plan(spec.kind, spec, run_dir, "/data", (RankPlace(0, "here", 0, 0),), allowed=allowed)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 
 from erfnet_jobs.ascend.devices import ASCEND_CHIP, Device, DeviceProcess, HostDevices
@@ -19,6 +20,7 @@ from erfnet_jobs.cli.checks.ascend import (
 from erfnet_jobs.cli.checks.network import hccl_ports, numbers
 from erfnet_jobs.cli.checks.places import check_data, check_home
 from erfnet_jobs.cli.checks.services import broker_protection, broker_storing, is_loopback, registry_protection
+from erfnet_jobs.cli.doctor import _line
 from erfnet_jobs.errors import NoHostFits, UsageError
 from erfnet_jobs.settings import load_settings
 from tests.layout import empty_dataset
@@ -263,3 +265,14 @@ def test_how_the_registry_is_protected() -> None:
     assert [is_loopback(host) for host in (None, "localhost", "127.9.9.9", "::1", "10.0.0.1", "db")] == [True] * 4 + [
         False
     ] * 2
+
+
+def test_lines_fit_the_terminal_and_stay_in_their_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = "device 0: 10.20.30.40 by hccn_tool, 192.168.100.11 by hccn.conf; the file is stale\n  | a line of a log"
+    finding = {"state": "warning", "name": "devices", "text": text, "remedy": "correct it " * 10}
+    lines = click.unstyle(_line(finding)).splitlines()
+    assert lines[0].startswith("warning  devices    device 0: ")
+    assert len(lines) == 5
+    assert all(len(line) <= 80 and line.startswith(" " * 20) for line in lines[1:])
+    assert lines[2] == " " * 20 + "  | a line of a log"
