@@ -67,13 +67,14 @@ def closed(demand: Demand, hosts: Sequence[HostState]) -> str:
 
 
 def _in_health(demand: Demand, hosts: Sequence[HostState]) -> str:
-    wanted = {part.host for part in demand.pinned or ()}
-    ill = [
-        f"{to_ranges(gone)} of {host.name}"
-        for host in hosts
-        if host.is_open and demand.may_go_to(host) and (not wanted or host.name in wanted)
-        if (gone := host.present - host.usable)
-    ]
+    pinned = {part.host: frozenset(part.devices) for part in demand.pinned or ()}
+    exactly = None if demand.devices is None else frozenset(demand.devices)
+    ill: list[str] = []
+    for host in hosts:
+        wanted = pinned.get(host.name, frozenset()) if pinned else exactly
+        gone = host.present - host.usable if wanted is None else wanted & host.present - host.usable
+        if host.is_open and demand.may_go_to(host) and gone:
+            ill.append(f"{to_ranges(gone)} of {host.name}")
     return f"waits for devices that get no jobs now, see 'erfnet-jobs hosts': {_listed(ill)}"
 
 

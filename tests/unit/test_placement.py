@@ -289,6 +289,10 @@ def test_devices_that_are_ill_may_be_well_again() -> None:
     assert place([Demand(1, 4)], [ill])[0].reason == (
         "waits for devices that get no jobs now, see 'erfnet-jobs hosts': 3 of a"
     )
+    ill = replace(ill, usable=frozenset({0}))
+    pinned = Demand(1, 2, pinned=(Part("a", (0, 3), 0),))
+    for demand, devices in ((Demand(1, 2, devices=(0, 1)), "1 of a"), (pinned, "3 of a"), (Demand(1, 2), "1-3 of a")):
+        assert place([demand], [ill])[0].reason.endswith(f": {devices}")
     away = replace(ill, usable=ill.present, is_open=False, closed="drained")
     assert place([Demand(1, 4)], [away, host("b", 2)])[0].reason == "waits for host a (drained)"
 
