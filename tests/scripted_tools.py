@@ -96,7 +96,8 @@ def common(_state: State, npu: int, chips: list[Chip], _one: bool) -> list[str]:
 
 
 def topo(state: State) -> list[str]:
-    names = [f"NPU{chip['logic']}" for chip in state["chips"]]
+    third = state["generation"] == "910C"
+    names = [f"Phy-ID{chip['physical']}" if third else f"NPU{chip['logic']}" for chip in state["chips"]]
     lines = ["\t   " + "".join(f"{name:<11}" for name in names) + "CPU Affinity"]
     for name, chip in zip(names, state["chips"], strict=True):
         links = "".join(f"{'X' if other == name else 'HCCS':<11}" for other in names)

@@ -124,13 +124,20 @@ def node_devices(nodes: Collection[int]) -> tuple[Device, ...]:
     )
 
 
-def with_cores(devices: Sequence[Device], cores: Mapping[int, str]) -> tuple[Device, ...]:
-    """The devices with the cores near them. The tool's NPUn is the logic id where it counts all, else the NPU id."""
-    by_logic = set(cores) == {device.id for device in devices}
+def with_cores(devices: Sequence[Device], cores: Mapping[str, str]) -> tuple[Device, ...]:
+    """The devices with the cores near them.
+
+    The tool's Phy-IDn is the physical id; n of its NPUn is the logic id where it counts all, else the NPU id.
+    """
+    by_physical = any(name.startswith("Phy-ID") for name in cores)
+    by_logic = set(cores) == {f"NPU{device.id}" for device in devices}
     npus = [device.npu_id for device in devices]
-    if not by_logic and len(set(npus)) != len(npus):
+    if not by_physical and not by_logic and len(set(npus)) != len(npus):
         return tuple(devices)
-    return tuple(
-        replace(device, cores=cores.get(device.id if by_logic or device.npu_id is None else device.npu_id))
-        for device in devices
-    )
+
+    def name(device: Device) -> str:
+        if by_physical:
+            return f"Phy-ID{device.physical_id}"
+        return f"NPU{device.id if by_logic or device.npu_id is None else device.npu_id}"
+
+    return tuple(replace(device, cores=cores.get(name(device))) for device in devices)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from erfnet_jobs.ascend.chips import with_cores
+from erfnet_jobs.ascend.devices import ASCEND_CHIP, Device
 from erfnet_jobs.ascend.npu_fields import ChipHealth, parse_board, parse_common, parse_health, parse_usages
 from erfnet_jobs.ascend.npu_map import MappedChip, NpuList, parse_list, parse_map
 from erfnet_jobs.ascend.npu_topo import parse_topo
@@ -197,7 +199,7 @@ Legend:
 
 def test_cores_near_a_chip() -> None:
     parsed = parse_topo(TOPO)
-    assert parsed.value == {0: "0-23,96-119"}
+    assert parsed.value == {"NPU0": "0-23,96-119"}
     assert parsed.unread == ()
 
 
@@ -205,6 +207,30 @@ def test_a_topology_without_cores() -> None:
     text = "           NPU0       NPU1\nNPU0       X          UB\nNPU1       UB         X\n"
     assert parse_topo(text).value == {}
     assert parse_topo(text).unread == ()
+
+
+def test_chips_of_atlas_a3_go_by_physical_ids() -> None:
+    head, first, second = (
+        "\t   Phy-ID4    Phy-ID5    ",
+        "Phy-ID4    X          SIO        ",
+        "Phy-ID5    SIO        X  ",
+    )
+    legend = "\nLegend:\n\n  X    = Self\n  SIO  = Path traversing the SIO bus\n"
+    arm = parse_topo(f"{head}\n{first}\n{second}\n{legend}")
+    assert (arm.value, arm.unread) == ({}, ())
+    other = parse_topo(f"{head}CPU Affinity\n{first}0-31\n{second}        32-63\n{legend}")
+    assert (other.value, other.unread) == ({"Phy-ID4": "0-31", "Phy-ID5": "32-63"}, ())
+
+    dies = [Device(number, ASCEND_CHIP, "910", npu_id=2, chip_id=number, physical_id=4 + number) for number in (0, 1)]
+    assert [die.cores for die in with_cores(dies, other.value)] == ["0-31", "32-63"]
+
+
+def test_network_cards_in_a_topology_are_no_chips() -> None:
+    parsed = parse_topo(
+        "           NPU0       NIC0        CPU Affinity\nNPU0       X          PIX        0-23\n"
+        "NIC0       PIX        X\n\nNIC0: enp61s0f0\n\nLegend:\n"
+    )
+    assert (parsed.value, parsed.unread) == ({"NPU0": "0-23"}, ())
 
 
 def test_a_row_with_a_link_too_few_is_named() -> None:
