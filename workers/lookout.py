@@ -53,7 +53,7 @@ class Lookout:
         for key, counter in lost.items():
             self._declare_lost(key, counter)
         for key in sorted(unstarted | left):
-            self._release(key, gone=key in left)
+            self._release(key, found.late[key], gone=key in left)
         self._go_on(found)
         return bool(lost or unstarted or left)
 
@@ -69,9 +69,9 @@ class Lookout:
             if declare_lost(session, *key_pair(key), key.host, counter, reason, self._settings.retry_delay):
                 log.warning("job %d, attempt %d is lost: %s", *key_pair(key), reason)
 
-    def _release(self, key: PartKey, *, gone: bool) -> None:
+    def _release(self, key: PartKey, state: PartState, *, gone: bool) -> None:
         within = f"its part on {key.host} did not start within {self._settings.start_timeout:g} s"
         reason = f"host {key.host} went away before it started its part" if gone else within
         with self._registry.write() as session:
-            if release(session, *key_pair(key), reason, self._settings.retry_delay):
+            if release(session, *key_pair(key), key.host, state, reason, self._settings.retry_delay):
                 log.warning("job %d, attempt %d is released: %s", *key_pair(key), reason)

@@ -233,8 +233,14 @@ def declare_lost(
     return _changed(taken) and end_attempt(session, job_id, attempt, End(Outcome.LOST, reason), retry_delay)
 
 
-def release(session: Session, job_id: int, attempt: int, reason: str, retry_delay: float) -> bool:
-    """End an attempt that did not start in time."""
+def release(
+    session: Session, job_id: int, attempt: int, host: str, state: PartState, reason: str, retry_delay: float
+) -> bool:
+    """End an attempt whose part on `host` is still in `state` and did not get on in time; False where it has."""
+    lock_attempt(session, job_id, attempt)
+    part = session.get(Placement, (job_id, attempt, host), populate_existing=True)
+    if part is None or part.state != state:
+        return False
     return end_attempt(session, job_id, attempt, End(Outcome.TIMED_OUT, reason), retry_delay)
 
 

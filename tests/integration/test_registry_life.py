@@ -217,12 +217,12 @@ class Life(RuleBasedStateMachine):
                 with self.registry.write() as session:
                     clear_part(session, job, number, host)
 
-    @rule(index=JOBS, off=STALE)
-    def release(self, index: int, off: int) -> None:
-        job = self.job(index)
-        number = self.newest(job) + off
+    @rule(pick=PARTS, off=STALE, state=st.sampled_from([PartState.ASSIGNED, PartState.STARTING]))
+    def release(self, pick: int, off: int, state: PartState) -> None:
+        job, number, host = self.part(pick, off)
         going = self.before["attempt"].get((job, number), "none") is None
-        assert self._step(job, number, lambda session: release(session, job, number, "late", 0)) == going
+        late = going and self.before["part"].get((job, number, host), ("none",))[0] == state
+        assert self._step(job, number, lambda session: release(session, job, number, host, state, "late", 0)) == late
 
     @rule(index=JOBS)
     def cancel(self, index: int) -> None:

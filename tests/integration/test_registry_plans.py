@@ -22,7 +22,7 @@ from erfnet_jobs.registry.attempts import (
 )
 from erfnet_jobs.registry.cancel import request_cancel
 from erfnet_jobs.registry.engine import make_engine
-from erfnet_jobs.states import JobState
+from erfnet_jobs.states import JobState, PartState
 from tests.benchmarks.big_registry import fill
 from tests.registry_steps import ACTOR, SCHEDULER, WELL, failed, submit
 from tests.statements import Statement, recorded
@@ -72,7 +72,7 @@ def _life(session: Session) -> None:
         assert holds_lease(session, needs, number, "host0")
         assert end_part(session, needs, number, "host0", end, 0)
     assert assign(session, job, 0, [Part("host0", (0,), 0)], "/runs")
-    assert release(session, job, 1, "late", 0)
+    assert release(session, job, 1, "host0", PartState.ASSIGNED, "late", 0)
     assert assign(session, job, 1, [Part("host0", (0,), 0)], "/runs")
     assert claim(session, job, 2, "host0", SCHEDULER)
     assert declare_lost(session, job, 2, "host0", 0, "no pulse", 0)

@@ -12,19 +12,20 @@ from sqlalchemy.orm import Session
 from erfnet_jobs.ascend.health import Seen
 from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.attempts import (
+    End,
     assign,
     claim,
     clear_part,
     declare_lost,
     end_attempt,
     end_part,
-    release,
 )
 from erfnet_jobs.registry.devices import cordon, uncordon
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import register_host
 from erfnet_jobs.registry.summaries import Summary, refresh_summary, summary_of, wrong_summaries
 from erfnet_jobs.registry.tables import Device, Host
+from erfnet_jobs.states import Outcome
 from tests.conftest import PostgresServer
 from tests.registry_steps import HOSTS, SCHEDULER, WELL, failed, seen_device, submit_gang
 
@@ -151,7 +152,7 @@ def steps(job: int) -> dict[str, Step]:
         "end a": lambda session: end_part(session, job, 1, "a", WELL, 0),
         "end b": lambda session: end_part(session, job, 1, "b", failed(), 0, clear=False),
         "lost": lambda session: declare_lost(session, job, 1, "a", 0, "no pulse", 0),
-        "late": lambda session: release(session, job, 1, "late", 0),
+        "late": lambda session: end_attempt(session, job, 1, End(Outcome.TIMED_OUT, "late"), 0),
         "clear a": lambda session: clear_part(session, job, 1, "a"),
         "clear b": lambda session: clear_part(session, job, 1, "b"),
         "cordon": lambda session: cordon(session, "a", [0, 2], "hot"),
