@@ -19,6 +19,8 @@ SECRET = frozenset({"broker_url", "database_url"})
 CONFIG_NAME = "config.toml"
 # sun_path of a Unix socket holds 108 bytes with its end (unix(7)).
 MAX_SOCKET_PATH = 107
+# A time-out is at least so many beats long: who judges it looks with a beat, and needs several looks.
+LEAST_BEATS = 4
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,19 @@ def load_settings(flags: Mapping[str, object] | None = None, environ: Mapping[st
             f"{settings.redis_socket} is too long for a socket ({MAX_SOCKET_PATH} bytes): "
             f"set {PREFIX}HOME to a shorter path or {PREFIX}BROKER_URL to a Redis"
         )
+    _check_times(settings)
     return settings
+
+
+def _check_times(settings: Settings) -> None:
+    """Workers look with their beats, and what is not looked at often enough would never be found late or lost."""
+    least = LEAST_BEATS * settings.beat_interval
+    for name in ("lease_timeout", "start_timeout"):
+        if (seconds := getattr(settings, name)) < least:
+            raise UsageError(
+                f"{PREFIX}{name.upper()} is {seconds:g} s and {PREFIX}BEAT_INTERVAL {settings.beat_interval:g} s: "
+                f"give {name} {least:g} s or more, or let hosts beat more often"
+            )
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -23,7 +23,8 @@ FRESH_BEATS = 2
 class Lookout:
     """Looks with a beat now and then, and with every beat while a pulse seems to stand still.
 
-    `silent` are the hosts whose worker's pulse stands still. `workers` is how many live.
+    `silent` are the hosts that are to get no jobs: their worker's pulse stands still, or did before this look-out began
+    to watch it. `workers` is how many live.
     """
 
     def __init__(self, registry: Registry, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
@@ -45,23 +46,26 @@ class Lookout:
     def look(self) -> bool:
         """One look, to be made after a successful write; True where an attempt was ended."""
         with self._registry.read() as session:
-            found = find_suspects(session, FRESH_BEATS * self._settings.beat_interval)
-        self.silent = frozenset(self._hosts.look(found.hosts))
+            settings = self._settings
+            found = find_suspects(session, FRESH_BEATS * settings.beat_interval, settings.lease_timeout)
+        still = self._hosts.look(found.hosts)
+        self.silent = frozenset(still | found.old)
         lost = {key: found.leases[key] for key in self._leases.look(found.leases)}
         unstarted = self._late.look(found.late)
-        left = {key for key, state in found.late.items() if state == PartState.ASSIGNED and key.host in self.silent}
+        left = {key for key, state in found.late.items() if state == PartState.ASSIGNED and key.host in still}
         for key, counter in lost.items():
             self._declare_lost(key, counter)
         for key in sorted(unstarted | left):
             self._release(key, found.late[key], gone=key in left)
-        self._go_on(found)
+        self._go_on(found, still)
         return bool(lost or unstarted or left)
 
-    def _go_on(self, found: Suspects) -> None:
+    def _go_on(self, found: Suspects, still: set[str]) -> None:
         settings = self._settings
         self.workers = max(1, found.live)
-        self._alarmed = bool(found.leases or found.hosts.keys() - self.silent)
-        self._pace.again_within(seconds_between_looks(self.workers, settings.beat_interval, settings.lease_timeout))
+        self._alarmed = bool(found.leases or found.hosts.keys() - still)
+        timeout = min(settings.lease_timeout, settings.start_timeout)
+        self._pace.again_within(seconds_between_looks(self.workers, settings.beat_interval, timeout))
 
     def _declare_lost(self, key: PartKey, counter: int) -> None:
         reason = f"its supervisor on {key.host} has not been heard of for {self._settings.lease_timeout:g} s"

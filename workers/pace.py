@@ -36,10 +36,10 @@ def seconds_between_passes(workers: int) -> float:
     return min(max(1, workers) / PASSES_A_SECOND, MOST_SECONDS_BETWEEN_PASSES)
 
 
-def seconds_between_looks(workers: int, beat_interval: float, lease_timeout: float) -> float:
-    """Of one worker, never more than a quarter of the lease's time-out: with it what is lost is found in time.
+def seconds_between_looks(workers: int, beat_interval: float, timeout: float) -> float:
+    """Of one worker, never more than a quarter of the time-out of what it watches: so what is lost is found in time.
 
     A pulse that stops is suspect after two beats, seen by each worker within this time, and from then on looked at with
     every beat until its lease has stood still for long enough: with the defaults that is within 4 + 7.5 + 30 + 2 s.
     """
-    return max(beat_interval, min(workers / LOOKS_A_SECOND, lease_timeout / 4))
+    return max(beat_interval, min(workers / LOOKS_A_SECOND, timeout / 4))

@@ -2,7 +2,21 @@
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Select, Text, and_, cast, exists, func, literal, not_, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from erfnet_jobs.registry.events import clock
@@ -11,34 +25,39 @@ from erfnet_jobs.registry.tables import Attempt, Host, Lease, Placement
 from erfnet_jobs.states import PartState
 
 Question = Select[tuple[str, int, int, str, int, str]]
+OLD = "old"
 
 
 @dataclass
 class Suspects:
     """Leases and hosts whose pulse is older than it should be, with their counters, and parts that are to start.
 
-    Nobody is lost for being here: that takes a counter that stands still by an observer's own clock. `live` is how many
-    workers have been heard of lately.
+    Nobody is lost for being here: that takes a counter that stands still by an observer's own clock. `old` are the
+    hosts whose pulse is so old that nothing should be given to them meanwhile. `live` is how many workers have been
+    heard of lately.
     """
 
     leases: dict[PartKey, int] = field(default_factory=dict)
     hosts: dict[str, int] = field(default_factory=dict)
+    old: set[str] = field(default_factory=set)
     late: dict[PartKey, PartState] = field(default_factory=dict)
     live: int = 0
 
 
-def find_suspects(session: Session, fresh: float) -> Suspects:
-    """One question to the registry; a pulse is fresh for `fresh` seconds of the registry's clock.
+def find_suspects(session: Session, fresh: float, old: float) -> Suspects:
+    """One question to the registry; a pulse is fresh for `fresh` seconds of the registry's clock, old after `old`.
 
     A pulse from the future is not fresh: the clock has been set back since.
     """
     found = Suspects()
-    questions = _leases(session, fresh), _hosts(session, fresh), _late(), _live(session, fresh)
+    questions = _leases(session, fresh), _hosts(session, fresh, old), _late(), _live(session, fresh)
     for what, job, attempt, host, number, state in session.execute(union_all(*questions)):
         if what == "lease":
             found.leases[PartKey(job, attempt, host)] = number
         elif what == "host":
             found.hosts[host] = number
+            if state == OLD:
+                found.old.add(host)
         elif what == "late":
             found.late[PartKey(job, attempt, host)] = PartState(state)
         else:
@@ -57,10 +76,11 @@ def _leases(session: Session, fresh: float) -> Question:
     return rows.where(or_(Lease.beaten_at.is_(None), not_(_fresh(session, Lease.beaten_at, fresh))))
 
 
-def _hosts(session: Session, fresh: float) -> Question:
+def _hosts(session: Session, fresh: float, old: float) -> Question:
     """Not those whose worker was stopped in order, unless a part is to start there."""
     awaited = exists().where(Placement.host_name == Host.name, Placement.state == PartState.ASSIGNED)
-    rows = select(literal("host"), literal(0), literal(0), Host.name, Host.beat, literal(""))
+    age = case((_fresh(session, Host.seen_at, old), literal("")), else_=literal(OLD))
+    rows = select(literal("host"), literal(0), literal(0), Host.name, Host.beat, age)
     return rows.where(not_(_fresh(session, Host.seen_at, fresh)), or_(Host.stopped_at.is_(None), awaited))
 
 

@@ -46,16 +46,17 @@ def test_only_old_pulses_are_read_also_those_from_the_future(registry: Registry,
     def seen(seconds: float) -> tuple[int, int, int]:
         pulses(registry, seconds)
         with registry.read() as session:
-            found = find_suspects(session, 4)
+            found = find_suspects(session, 4, 30)
         assert not found.late
-        return len(found.leases), len(found.hosts), found.live
+        return len(found.leases), len(found.hosts), len(found.old), found.live
 
-    assert seen(1) == (0, 0, 2)
-    assert seen(60) == (2, 2, 0)
-    assert seen(-60) == (2, 2, 0)
+    assert seen(1) == (0, 0, 0, 2)
+    assert seen(20) == (2, 2, 0, 0)
+    assert seen(60) == (2, 2, 2, 0)
+    assert seen(-60) == (2, 2, 2, 0)
     with registry.write() as session:
         session.execute(update(Lease).values(beaten_at=None))
-        assert {key.job for key in find_suspects(session, 1e6).leases} == {job}
+        assert {key.job for key in find_suspects(session, 1e6, 1e6).leases} == {job}
 
 
 @pytest.mark.parametrize("phase", [0.0, 3.0, 7.0])
@@ -84,6 +85,37 @@ def test_what_stands_still_is_lost_within_45_s_however_many_workers_there_are(
         clock += settings.beat_interval
         assert clock - killed <= 45
     assert clock - killed > settings.lease_timeout
+    with registry.read() as session:
+        assert get_job(session, job).state == JobState.QUEUED
+
+
+def test_a_look_out_that_begins_gives_nothing_to_hosts_that_died_before(
+    registry: Registry, settings: Settings, job: int
+) -> None:
+    pulses(registry, 60)
+    lookout = Lookout(registry, settings, lambda: 0.0)
+    assert not lookout.look()
+    assert lookout.silent == {"a", "b"}
+    with registry.read() as session:
+        assert get_job(session, job).state == JobState.RUNNING
+    pulses(registry, 1)
+    assert not lookout.look()
+    assert not lookout.silent
+
+
+def test_what_is_late_is_released_also_where_leases_may_stand_still_for_long(
+    registry: Registry, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookout_module, "seconds_between_looks", lambda _, *times: seconds_between_looks(MANY, *times))
+    monkeypatch.setattr(lookout_module, "Pace", lambda clock: Pace(clock, lambda: 0.999))
+    with registry.write() as session:
+        job = gang_on_two_hosts(session, started=False)
+    clock = 0.0
+    lookout = Lookout(registry, replace(settings, start_timeout=10, lease_timeout=600), lambda: clock)
+    while not (lookout.is_due and lookout.look()):
+        pulses(registry, 0)
+        clock += settings.beat_interval
+        assert clock <= 10 + 2 * settings.beat_interval
     with registry.read() as session:
         assert get_job(session, job).state == JobState.QUEUED
 

@@ -198,7 +198,7 @@ FULL_POSTGRESQL = (
 
 def test_what_a_killed_supervisor_did_not_store_is_stored(new_site: NewSite, sqlite_url: str) -> None:
     # It beats so seldom that it stores nothing after the hello; the worker's own looks are not so slow.
-    site = new_site(sqlite_url, beat_interval=60, lease_timeout=300)
+    site = new_site(sqlite_url, beat_interval=60, lease_timeout=300, start_timeout=300)
     site.start_worker()
     go, written = site.folder / "go", site.folder / "written"
     steps = [["hello"], ["wait_for", str(go)], ["checkpoint", 1, 1, 7], ["touch", str(written)], ["hang"]]

@@ -27,4 +27,5 @@ def test_many_workers_look_seldom_but_often_enough(workers: int) -> None:
     assert 2 * BEAT + looks + LEASE + BEAT <= 45
     # An observer whose looks are further apart than that starts anew.
     assert BEAT <= looks <= LEASE / 2
+    assert seconds_between_looks(workers, BEAT, 4 * BEAT) <= 2 * BEAT
     assert 1 <= seconds_between_passes(workers) <= MOST_SECONDS_BETWEEN_PASSES

@@ -23,8 +23,9 @@ SETTINGS = st.builds(
     host_address=NAMES,
     broker_url=URLS,
     database_url=URLS,
-    beat_interval=SECONDS,
-    lease_timeout=SECONDS,
+    beat_interval=st.floats(1e-3, 30),
+    lease_timeout=st.floats(120, 1e6),
+    stuck_timeout=SECONDS,
     npu_smi=st.none() | NAMES,
     hccn_conf=PATHS,
 )
@@ -53,6 +54,13 @@ def test_each_source_wins_over_the_next(tmp_path: Path) -> None:
     settings = _load(tmp_path, config, {"runs": "/flag", "database_url": None}, **environ)
     assert (settings.host_name, settings.host_address, settings.runs) == ("config", "environ", Path("/flag"))
     assert (settings.beat_interval, settings.lease_timeout) == (3.0, 30.0)
+
+
+@pytest.mark.parametrize("name", ["lease_timeout", "start_timeout"])
+def test_a_time_out_of_a_few_beats_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"{PREFIX}{name.upper()} is 7 s .* give {name} 8 s or more"):
+        _load(tmp_path, f"{name} = 7")
+    assert getattr(_load(tmp_path, f"{name} = 8"), name) == 8
 
 
 def test_with_nothing_configured() -> None:
