@@ -18,13 +18,15 @@ class News:
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
         self._cancelled: deque[PartKey] = deque()
-        self._room = False
+        # Taken and given in one step each: a flag that is read and then unset would lose what comes in between.
+        self._room: deque[None] = deque(maxlen=1)
         self.stopping = False
         self.draining = draining
 
     def tell(self, *, room: bool = True) -> None:
         """End the wait of the rounds, this one or the next; with `room`, devices or jobs are there to be placed."""
-        self._room = self._room or room
+        if room:
+            self._room.append(None)
         os.eventfd_write(self._fd, 1)
 
     def stop(self) -> None:
@@ -46,8 +48,11 @@ class News:
 
     def room(self) -> bool:
         """Whether there may be something to place since this was last asked."""
-        room, self._room = self._room, False
-        return room
+        try:
+            self._room.pop()
+        except IndexError:
+            return False
+        return True
 
     def cancelled(self) -> list[PartKey]:
         """What `cancel` was told since this was last asked."""

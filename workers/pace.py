@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable
 
-# All workers together, however many.
+# All workers together, until each makes its own at the longest pause between two.
 PASSES_A_SECOND = 1.0
 LOOKS_A_SECOND = 100.0
 # With messages lost and most workers gone, a queued job waits no longer than this for a look at it.

@@ -11,7 +11,7 @@ from erfnet_jobs.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# More than that nobody waits for; the other workers look by themselves every second.
+# More than that nobody waits for; the other workers look by themselves with every beat.
 LIMIT = 100
 
 
