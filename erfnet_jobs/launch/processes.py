@@ -1,6 +1,8 @@
 """Processes of this host as the kernel shows them: of a group, of an attempt, and killing them. Stdlib only.
 
-A zombie counts as gone: it holds no device, no memory and no file, and who must reap it may be another process.
+A zombie counts as gone: it holds no device, no memory and no file, and who must reap it may be another process. But not
+while another thread of it lives: the kernel cannot end a thread that waits for a device's driver, and the main thread
+of a process that was killed is a zombie meanwhile.
 """
 
 import os
@@ -14,6 +16,8 @@ from erfnet_jobs.ascend.environment import ATTEMPT_MARK
 
 PROC = Path("/proc")
 POLL_INTERVAL = 0.02
+# PF_KTHREAD of the kernel's include/linux/sched.h.
+KERNEL_THREAD = 0x00200000
 
 
 @dataclass(frozen=True)
@@ -32,20 +36,56 @@ def _read(pid: int, name: str) -> bytes:
         return b""
 
 
+def _threads(pid: int) -> list[str]:
+    """The threads of a process, as names of folders in its own."""
+    try:
+        return [f"task/{thread}" for thread in os.listdir(PROC / str(pid) / "task")]  # noqa: PTH208 - as below
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return []
+
+
 def living() -> Iterator[Process]:
-    """All processes that are not zombies (proc(5), `stat`)."""
+    """All processes but the kernel's own of which a thread lives (proc(5), `stat`)."""
     for entry in os.listdir(PROC):  # noqa: PTH208 - names are all it takes, and this runs in a loop
         if not entry.isdigit():
             continue
         # The command's name stands in parentheses and may hold anything, parentheses too.
         fields = _read(int(entry), "stat").rpartition(b")")[2].split()
-        if fields and fields[0] not in {b"Z", b"X"}:
+        if fields and _lives(state=fields[0], flags=int(fields[6]), threads=int(fields[17])):
             yield Process(int(entry), int(fields[2]))
+
+
+def _lives(state: bytes, flags: int, threads: int) -> bool:
+    return not flags & KERNEL_THREAD and (state not in {b"Z", b"X"} or threads > 1)
 
 
 def has_mark(pid: int, mark: str) -> bool:
     """Whether a process was started for the attempt with this mark."""
-    return f"{ATTEMPT_MARK}={mark}".encode() in _read(pid, "environ").split(b"\0")
+    if environ := _environ(pid):
+        return f"{ATTEMPT_MARK}={mark}".encode() in environ.split(b"\0")
+    return _is_leaving(pid, mark.partition(":")[2])
+
+
+def _environ(pid: int) -> bytes:
+    """The environment of a process; a main thread that has ended shows none, and the others still do."""
+    if found := _read(pid, "environ"):
+        return found
+    return next(filter(None, (_read(pid, f"{thread}/environ") for thread in _threads(pid))), b"")
+
+
+def _is_leaving(pid: int, run_dir: str) -> bool:
+    """Whether a process of a run is being ended by the kernel, which takes its memory, and so its environment, first.
+
+    Its files, devices among them, come after that, which a driver may hold up; its folder is still known then.
+    """
+    for thread in _threads(pid):
+        try:
+            folder = (PROC / str(pid) / thread / "cwd").readlink()
+        except OSError:
+            continue
+        if folder.is_relative_to(run_dir):
+            return True
+    return False
 
 
 def processes_with_mark(mark: str) -> list[int]:
