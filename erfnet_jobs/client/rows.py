@@ -102,7 +102,9 @@ class HostsSeen:
         """Whether there are hosts at all; raises NoHostFits where those that there are can never run it."""
         hosts = self._current(session)
         if why := can_ever_run(_demand(request), hosts):
-            raise NoHostFits(f"no host can ever run this: {why}; ask for fewer cards or add a host")
+            exactly = request.devices is not None or request.pinned is not None
+            wish = "other devices" if exactly else "fewer cards"
+            raise NoHostFits(f"no host can ever run this: {why}; ask for {wish}, or add a host")
         return bool(hosts)
 
     def fitting(self, session: Session, request: Request) -> list[Document]:

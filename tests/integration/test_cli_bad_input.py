@@ -57,7 +57,7 @@ def refused(called: Called, code: int, *words: str) -> None:
         (["--size", "100x100"], 2, ["size", "multiples of 8"]),
         (["--size", "big"], 2, ["big", "HEIGHTxWIDTH"]),
         (["--cards", "3", "--devices", "0,1"], 2, ["devices", "3 different"]),
-        (["--devices", "0,7"], 8, ["0,7", "h1 (2)"]),
+        (["--devices", "0,7"], 8, ["0,7", "h1 (2)", "other devices"]),
         (["--host", "elsewhere"], 8, ["elsewhere", "h1 (2)"]),
         (["--batch-size", "0"], 2, ["batch size is 0"]),
         (["--lr", "-1"], 2, ["lr is -1"]),
