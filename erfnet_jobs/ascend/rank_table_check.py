@@ -89,6 +89,8 @@ def _other_format(document: Mapping[str, Any]) -> str | None:
     pods = any("super_device_id" in one for one in devices)
     if version == "1.2" or "super_pod_list" in document or pods:
         return "the table is of version 1.2, that of super pods (910C), which this program can neither check nor make"
+    if "group_list" in document and "server_list" not in document:
+        return "the table is of HCCL's older format with group_list, which this program can neither check nor make"
     if version == "2.0" or "rank_list" in document:
         return (
             "the table is of version 2.0, that of Atlas 350, 850 and 950, which this program can neither check nor make"

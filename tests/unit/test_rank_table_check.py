@@ -162,6 +162,11 @@ def test_super_pods_are_refused_for_that_reason(document: Table) -> None:
     assert "1.2, that of super pods (910C)" in fault
 
 
+def test_the_format_before_version_1_is_refused_for_that_reason() -> None:
+    (fault,) = found({"status": "completed", "group_count": "1", "group_list": [{"instance_list": []}]})
+    assert "group_list" in fault
+
+
 def test_version_2_is_refused_for_that_reason() -> None:
     (fault,) = found({"version": "2.0", "rank_count": "1", "rank_list": []})
     assert "Atlas 350" in fault
