@@ -36,6 +36,11 @@ def _read(pid: int, name: str) -> bytes:
         return b""
 
 
+def _stat(pid: int) -> list[bytes]:
+    """The fields of `stat` from the state on; the command's name before it may hold anything, parentheses too."""
+    return _read(pid, "stat").rpartition(b")")[2].split()
+
+
 def _threads(pid: int) -> list[str]:
     """The threads of a process, as names of folders in its own."""
     try:
@@ -49,8 +54,7 @@ def living() -> Iterator[Process]:
     for entry in os.listdir(PROC):  # noqa: PTH208 - names are all it takes, and this runs in a loop
         if not entry.isdigit():
             continue
-        # The command's name stands in parentheses and may hold anything, parentheses too.
-        fields = _read(int(entry), "stat").rpartition(b")")[2].split()
+        fields = _stat(int(entry))
         if fields and _lives(state=fields[0], flags=int(fields[6]), threads=int(fields[17])):
             yield Process(int(entry), int(fields[2]))
 
@@ -78,6 +82,9 @@ def _is_leaving(pid: int, run_dir: str) -> bool:
 
     Its files, devices among them, come after that, which a driver may hold up; its folder is still known then.
     """
+    fields = _stat(pid)
+    if not fields or int(fields[20]) > 0:
+        return False  # it has memory still, and an environment that is empty
     for thread in _threads(pid):
         try:
             folder = (PROC / str(pid) / thread / "cwd").readlink()

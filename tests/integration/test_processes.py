@@ -40,11 +40,17 @@ def test_a_process_whose_main_thread_alone_has_ended_is_there(headless: "subproc
 
 
 @pytest.mark.parametrize(
-    ("folder", "flags", "found"),
-    [("/runs/7/1/scratch/rank_0", 4, [42]), ("/runs/7/11", 4, []), ("/", 4, []), ("/runs/7/1", 0x00200000, [])],
+    ("folder", "flags", "memory", "found"),
+    [
+        ("/runs/7/1/scratch/rank_0", 4, 0, [42]),
+        ("/runs/7/11", 4, 0, []),
+        ("/", 4, 0, []),
+        ("/runs/7/1", 0x00200000, 0, []),
+        ("/runs/7/1", 4, 4096, []),
+    ],
 )
 def test_a_process_that_the_kernel_is_ending_is_known_by_its_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, flags: int, found: list[int]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, flags: int, memory: int, found: list[int]
 ) -> None:
     """As /proc shows one that has given back its memory, and whose driver holds up the rest."""
     thread = tmp_path / "42" / "task" / "42"
@@ -52,7 +58,7 @@ def test_a_process_that_the_kernel_is_ending_is_known_by_its_folder(
     (thread / "cwd").symlink_to(folder)
     for place in (tmp_path / "42", thread):
         (place / "environ").touch()
-        (place / "stat").write_text(f"42 (python) D 1 42 42 0 -1 {flags} {'0 ' * 10}1 0 5\n")
+        (place / "stat").write_text(f"42 (python) D 1 42 42 0 -1 {flags} {'0 ' * 10}1 0 5 {memory}\n")
     monkeypatch.setattr(processes, "PROC", tmp_path)
 
     assert processes_with_mark(MARK) == found
