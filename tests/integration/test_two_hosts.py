@@ -20,6 +20,8 @@ HANG = [["hello"], ["print", "last words"], ["hang"]]
 VICTIM = ["fail", "PeersLost", "EI0006: Getting socket times out"]
 # The guarantee: a rank that was killed takes the others along, on all hosts.
 WITHIN_SECONDS = 2.0
+# And a cancelled job's devices are free, with the default beat of 2 s.
+FREE_SECONDS = 5.0
 
 
 def ranks_of(hosts: TwoHosts) -> list[int]:
@@ -46,6 +48,20 @@ def test_a_killed_rank_ends_the_others_on_both_hosts(new_hosts: NewHosts, own_re
     first = hosts.left.attempts(job)[0]
     assert (first.outcome, first.failed_rank, first.signal) == (Outcome.FAILED, 2, signal.SIGKILL)
     assert first.last_lines == "rank 2 of 4, resume: no\nlast words"
+
+
+def test_a_cancelled_gang_leaves_both_hosts(new_hosts: NewHosts, own_redis: RedisServer) -> None:
+    hosts = new_hosts(broker_url=own_redis.url, beat_interval=2, lease_timeout=30, start_timeout=120)
+    hosts.left.script({"default": [["hello"], ["child"], ["hang_deaf"]]})
+    hosts.start()
+    job = hosts.left.train(cards=2)
+    hosts.left.until(job, RUNNING)
+
+    hosts.left.cancel(job)
+    eventually(lambda: all(is_free(site) and not site.ranks() for site in hosts.both), "both are free", FREE_SECONDS)
+
+    assert hosts.left.job(job).state == JobState.CANCELLED
+    assert len(hosts.left.attempts(job)) == 1
 
 
 def test_the_host_of_a_victim_is_not_blamed(new_hosts: NewHosts) -> None:
