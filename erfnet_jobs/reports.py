@@ -203,7 +203,7 @@ def encode(report: Report, at: float) -> bytes:
 
     Raises ValueError for numbers that are not finite.
     """
-    line = {"v": VERSION, "at": round(at, 3), "kind": report.kind, **asdict(report)}
+    line = {"v": VERSION, "at": round(at, 6), "kind": report.kind, **asdict(report)}
     return json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 

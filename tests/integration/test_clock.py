@@ -18,8 +18,7 @@ from sqlalchemy import select
 from erfnet_jobs.launch.program import module_command
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.hosts import get_host
-from erfnet_jobs.registry.parts import leases
-from erfnet_jobs.registry.tables import Event
+from erfnet_jobs.registry.tables import Event, Lease
 from erfnet_jobs.states import JobState, Outcome
 from tests.services import NewSite, Site, eventually
 
@@ -75,7 +74,7 @@ def several_beats(site: Site) -> None:
     """Wait for beats of worker and supervisors."""
 
     def pulses() -> list[int]:
-        return site.ask(lambda session: [get_host(session, "here").beat, *leases(session).values()])
+        return site.ask(lambda session: [get_host(session, "here").beat, *session.scalars(select(Lease.counter))])
 
     before = pulses()
     eventually(lambda: all(now > then + 4 for now, then in zip(pulses(), before, strict=True)), "beats")
