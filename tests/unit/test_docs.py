@@ -13,6 +13,8 @@ from erfnet_jobs.settings import Settings
 
 CHECKOUT = Path(__file__).parents[2]
 README = (CHECKOUT / "README.md").read_text()
+README_CN = (CHECKOUT / "README_CN.md").read_text()
+BY_HAND = "    . .venv/bin/activate\n"
 
 
 def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
@@ -49,3 +51,12 @@ def test_exit_codes_stand_in_the_readme() -> None:
 def test_exit_codes_are_distinct() -> None:
     codes = [error.exit_code for error in all_errors()]
     assert len(set(codes)) == len(codes)
+
+
+def test_the_sequence_by_hand_waits_for_all_jobs_before_it_asks_and_stops() -> None:
+    """Training, evaluation and export: 'best' needs the second, and 'down' that all have ended."""
+    english, chinese = (text.partition(BY_HAND)[2].partition("\n\n")[0] for text in (README, README_CN))
+    assert english == chinese
+    submitted, *then = english.partition("erfnet-jobs submit ")[2].splitlines()
+    assert submitted.endswith(" --wait")
+    assert [line.split()[1] for line in then] == ["status", "best", "down"]
