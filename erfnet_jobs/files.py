@@ -23,8 +23,11 @@ def written_path(text: str | Path) -> Path:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder that only its user may enter, and the folders above it, unless it is there; raises OSError."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make a folder that only its user may enter, and so each one above it that is not there; raises OSError."""
+    if folder.is_dir():
+        return
+    make_private_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def open_private(path: Path) -> BinaryIO:

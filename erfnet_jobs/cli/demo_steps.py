@@ -17,8 +17,10 @@ from erfnet_jobs.cli.status import job_table
 from erfnet_jobs.cli.wait import show_job
 from erfnet_jobs.client import Client
 from erfnet_jobs.client.data_folders import data_fault
+from erfnet_jobs.erfnet.disk import writing_to
 from erfnet_jobs.erfnet.scenes import Scenes, make_scenes
 from erfnet_jobs.errors import ErfnetJobsError, JobFailed, RegistryNotMigrated
+from erfnet_jobs.files import make_private_folder
 from erfnet_jobs.jobs import Request
 from erfnet_jobs.local.down import Running, take_down
 from erfnet_jobs.local.marks import marked_processes
@@ -51,6 +53,8 @@ class Demo:
         began = time.monotonic()
         click.echo(f"ERFNet from data to pictures, in {self.settings.home}")
         end_leftovers(self.settings)
+        with writing_to(self.settings.home):
+            make_private_folder(self.settings.home)
         self._make_scenes()
         self._bring_up()
         with Client(self.settings, warn=warn) as client:

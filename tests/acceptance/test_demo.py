@@ -118,6 +118,7 @@ def test_a_network_that_learned_nothing_is_an_error(home: Path) -> None:
     run = DemoRun(home, script=script)
     assert run.end() == 9, run.text
     assert "learned too little" in run.text
+    assert [path.stat().st_mode & 0o777 for path in (home, home / "demo")] == [0o700, 0o700]
     run.nothing_is_left()
 
 

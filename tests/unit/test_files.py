@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from erfnet_jobs.files import absolute_path, sha256_of, write_atomically, written_path
+from erfnet_jobs.files import absolute_path, make_private_folder, sha256_of, write_atomically, written_path
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -94,3 +94,14 @@ def test_a_link_that_is_to_be_replaced_is_itself(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     (tmp_path / "link").symlink_to("a")
     assert written_path(tmp_path / "link") == tmp_path / "link"
+
+
+def test_a_private_folder_is_made_with_private_ones_above_it(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    made = tmp_path / "home" / "demo" / "logs"
+    make_private_folder(made)
+    make_private_folder(made)
+    assert [path.stat().st_mode & 0o777 for path in (made, *made.parents[:3])] == [0o700, 0o700, 0o700, 0o755]
+    (made / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        make_private_folder(made / "file")
