@@ -80,7 +80,7 @@ def _questions(
     found = host_devices(settings)
     yield from ascend.questions(settings, found)
     if mindspore:
-        yield "MindSpore", software.check_mindspore
+        yield "MindSpore", partial(software.check_mindspore, drives_ascend=ascend.drives_ascend(found))
     if all_reduce:
         from erfnet_jobs.cli.checks.all_reduce import check_all_reduce
 

@@ -101,10 +101,9 @@ class HostsSeen:
     def check(self, session: Session, request: Request) -> bool:
         """Whether there are hosts at all; raises NoHostFits where those that there are can never run it."""
         hosts = self._current(session)
-        if why := can_ever_run(_demand(request), hosts):
-            exactly = request.devices is not None or request.pinned is not None
-            wish = "other devices" if exactly else "fewer cards"
-            raise NoHostFits(f"no host can ever run this: {why}; ask for {wish}, or add a host")
+        demand = _demand(request)
+        if why := can_ever_run(demand, hosts):
+            raise NoHostFits(f"no host can ever run this: {why}; {_wish(demand, hosts)}")
         return bool(hosts)
 
     def fitting(self, session: Session, request: Request) -> list[Document]:
@@ -116,6 +115,15 @@ class HostsSeen:
             for host in self._current(session)
             if host.usable and (named is None or host.name in named) and can_ever_run(demand, [host]) is None
         ]
+
+
+def _wish(demand: Demand, hosts: Sequence[HostState]) -> str:
+    """What to do about a job that no host can ever run."""
+    asked = [host for host in hosts if demand.host in (None, host.name)]
+    if asked and demand.families is not None and not any(host.family in demand.families for host in asked):
+        return "add such a host" if demand.host is None else "name such a host, or leave --host out"
+    exactly = demand.devices is not None or demand.pinned is not None
+    return f"ask for {'other devices' if exactly else 'fewer cards'}, or add a host"
 
 
 def plan_document(request: Request) -> Document:

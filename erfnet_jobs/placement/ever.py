@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from erfnet_jobs.id_ranges import to_ranges
-from erfnet_jobs.placement.families import CPU_FAMILY, GROUP_RULE, GROUPED_FAMILY
+from erfnet_jobs.placement.families import CPU_FAMILY, GROUP_RULE, GROUPED_FAMILY, INFERENCE_FAMILIES
 from erfnet_jobs.placement.gangs import groups
 from erfnet_jobs.placement.model import Demand, HostState
 from erfnet_jobs.placement.pinned import pinned_spots
@@ -41,7 +41,7 @@ def _why(demand: Demand, hosts: Sequence[HostState]) -> str:
         return f"host {missing[0]!r} is not registered; the hosts (and their devices) are {known}"
     in_question = [host for host in hosts if not wanted or host.name in wanted]
     if demand.families is not None and not any(host.family in demand.families for host in in_question):
-        return f"it runs on {', '.join(sorted(demand.families))} only; the hosts (and their devices) are {known}"
+        return f"{_why_not_families(demand.families, in_question)}; the hosts (and their devices) are {known}"
     if demand.storages and not any(demand.storages <= {host.storage} for host in in_question):
         return f"no host sees all the files that it needs; the hosts (and their devices) are {known}"
     if demand.pinned is not None:
@@ -53,6 +53,12 @@ def _why(demand: Demand, hosts: Sequence[HostState]) -> str:
     if demand.host is not None:
         return f"it wants {demand.cards} devices of {demand.host}, which has {len(in_question[0].usable)}"
     return f"it wants {demand.cards} devices: the hosts (and their devices) are {known}"
+
+
+def _why_not_families(families: frozenset[str], hosts: Sequence[HostState]) -> str:
+    if all(host.family in INFERENCE_FAMILIES for host in hosts):
+        return "310 and 310P take no training, evaluation, export or infer, a 910 or CPU host is needed"
+    return f"it runs on {', '.join(sorted(families))} only"
 
 
 def _told(hosts: Sequence[HostState]) -> str:

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from erfnet_jobs.ascend.devices import ASCEND_CHIP
 from erfnet_jobs.registry import engine
+from erfnet_jobs.registry.hosts import register_host
 from tests.cli_calls import Called, Shell, redis_of
 from tests.layout import empty_dataset
+from tests.registry_steps import seen_device
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +79,17 @@ def test_train_options_that_cannot_be_meant(
 ) -> None:
     refused(shell("submit", "train", "--data", data, *options), code, *words)
     assert shell.count_jobs() == 0
+
+
+def test_hosts_with_310p_only(bare: Shell, data: Path) -> None:
+    words = {"address": "127.0.0.1", "storage_id": "s", "version": "1", "instance": "i"}
+    with bare.registry() as registry, registry.write() as session:
+        register_host(session, name="edge", devices=[seen_device(0, ASCEND_CHIP, "310P3", "310P")], **words)
+    train = ("submit", "train", "--data", data)
+    with redis_of(bare.settings):
+        refused(bare(*train), 8, "310P take no training", "910 or CPU host is needed", "edge (1 310P); add such a host")
+        refused(bare(*train, "--host", "edge"), 8, "310P take no training", "leave --host out")
+    assert bare.count_jobs() == 0
 
 
 def test_a_data_folder_that_is_not_there(shell: Shell, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What `doctor` says of what it is given: chips, versions, ports, sums, and where it would run."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from erfnet_jobs.cli.checks.all_reduce import choose, size_answers
 from erfnet_jobs.cli.checks.answer import Answer
 from erfnet_jobs.cli.checks.ascend import (
     device_answers,
+    drives_ascend,
+    kind_answers,
     link_answers,
     permission_answers,
     table_answers,
@@ -20,6 +23,7 @@ from erfnet_jobs.cli.checks.ascend import (
 from erfnet_jobs.cli.checks.network import hccl_ports, numbers
 from erfnet_jobs.cli.checks.places import check_data, check_home
 from erfnet_jobs.cli.checks.services import broker_protection, broker_storing, is_loopback, registry_protection
+from erfnet_jobs.cli.checks.software import check_mindspore, mindspore_answers
 from erfnet_jobs.cli.doctor import _line
 from erfnet_jobs.errors import NoHostFits, UsageError
 from erfnet_jobs.settings import load_settings
@@ -89,6 +93,38 @@ def test_versions_that_are_not_known_and_a_generation_that_is_not_confirmed() ->
     assert states(version_answers(HostDevices(CHIPS))) == ["warning", "error"]
     old = HostDevices((replace(CHIPS[0], generation="910A"),), driver="1", cann="8.2")
     assert "not confirmed" in one(version_answers(old), "warning").text
+
+
+def test_chips_that_no_job_goes_to() -> None:
+    chip = replace(CHIPS[0], generation="310P")
+    assert "310P take no training" in one(kind_answers((chip,)), "warning").text
+    assert list(kind_answers(CHIPS)) == []
+    assert [drives_ascend(HostDevices(devices)) for devices in ((chip,), CHIPS, (chip, *CHIPS), SLOTS)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_a_mindspore_that_cannot_drive_the_chips() -> None:
+    fault = "Load dynamic library: x.so.2 failed. libge_runner.so: cannot open\nLoad more"
+    printed = json.dumps({"version": "2.10.0", "fault": fault})
+    answer = one(mindspore_answers(f"a banner\n{printed}\n", drives_ascend=True), "error")
+    assert answer.text.endswith("libge_runner.so: cannot open")
+    assert "set_env.sh" in (answer.remedy or "")
+    good = json.dumps({"version": "2.10.0", "fault": None})
+    assert "can be loaded" in one(mindspore_answers(good, drives_ascend=True), "ok").text
+    old = json.dumps({"version": "2.9.0", "fault": fault})
+    assert states(mindspore_answers(old, drives_ascend=True)) == ["warning", "error"]
+
+
+@pytest.mark.mindspore
+def test_the_real_mindspore_without_cann(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    settings = load_settings({"home": tmp_path}, {})
+    assert states(check_mindspore(settings)) == ["ok"]
+    assert "cannot drive" in one(check_mindspore(settings, drives_ascend=True), "error").text
 
 
 def test_device_nodes_that_this_user_may_not_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

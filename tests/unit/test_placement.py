@@ -242,8 +242,8 @@ def test_310_chips_never_train() -> None:
     for kind in (JobKind.TRAIN, JobKind.EVAL, JobKind.EXPORT, JobKind.INFER):
         demand = Demand(1, 1, families=families[kind])
         assert place([demand], hosts)[0].reason == (
-            "no registered host can run it: it runs on 910A, 910B, 910C, cpu only; "
-            "the hosts (and their devices) are a (8 310P)"
+            "no registered host can run it: 310 and 310P take no training, evaluation, export or infer, a 910 or CPU "
+            "host is needed; the hosts (and their devices) are a (8 310P)"
         )
     assert place([Demand(1, 1, families=families[JobKind.INFER_310])], hosts)[0].parts
 

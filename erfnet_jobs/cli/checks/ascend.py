@@ -26,9 +26,10 @@ def questions(settings: Settings, found: HostDevices) -> Iterator[tuple[str, Que
     yield "devices", lambda _: device_answers(found, settings.warning_runs)
     if not (chips := chips_of(found)):
         return
+    yield "devices", lambda _: kind_answers(chips)
     yield "nodes", permission_answers
     yield "versions", lambda _: version_answers(found)
-    if all(chip.generation in WITHOUT_HCCL for chip in chips):
+    if not drives_ascend(found):
         return
     yield "links", lambda _: link_answers(chips)
     yield "rank table", lambda _: table_answers(chips, settings.host_address)
@@ -39,6 +40,22 @@ def questions(settings: Settings, found: HostDevices) -> Iterator[tuple[str, Que
 def chips_of(found: HostDevices) -> list[Device]:
     """The Ascend chips among the devices."""
     return [device for device in found.devices if device.kind == ASCEND_CHIP]
+
+
+def drives_ascend(found: HostDevices) -> bool:
+    """Whether MindSpore is to drive chips here: there are some, and not only 310 or 310P."""
+    return any(chip.generation not in WITHOUT_HCCL for chip in chips_of(found))
+
+
+def kind_answers(chips: Sequence[Device]) -> Iterator[Answer]:
+    """Which of the chips no job of today's kinds goes to."""
+    if kinds := sorted({chip.generation for chip in chips if chip.generation in WITHOUT_HCCL}):
+        yield Answer(
+            WARNING,
+            f"{' and '.join(kinds)} take no training, evaluation, export or infer, and nothing else runs there yet: "
+            "no job will come to these devices",
+            "use a host with 910 devices, or a CPU host",
+        )
 
 
 def _some(devices: Sequence[Device]) -> str:
