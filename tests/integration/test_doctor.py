@@ -113,7 +113,7 @@ def test_a_host_whose_chips_have_troubles(shell: Shell, ascend: AscendHost) -> N
     told = {name: [(state, text) for each, state, text in texts if each == name] for name, _, _ in texts}
     assert told["devices"][0] == ("ok", "4 x 910B3")
     assert any(state == "error" and "device 3 is in health alarm" in text for state, text in told["devices"])
-    assert any("in use by 4711" in text for _, text in told["devices"])
+    assert any(state == "warning" and "in use by 4711" in text for state, text in told["devices"])
     assert any(state == "warning" and "the file is stale" in text for state, text in told["devices"])
     assert told["links"] == [("error", "the link of device 2 is down: jobs over several hosts fail")]
     assert told["nodes"][0][0] == "ok"
@@ -122,10 +122,14 @@ def test_a_host_whose_chips_have_troubles(shell: Shell, ascend: AscendHost) -> N
     assert [state for state, _ in told["versions"]] == ["ok", "ok"]
 
 
-def test_a_tool_that_fails_is_a_warning_with_what_to_do(shell: Shell, ascend: AscendHost) -> None:
+def test_a_tool_that_fails_is_one_error_with_what_to_do(shell: Shell, ascend: AscendHost) -> None:
     ascend.fail("dcmi")
-    found = said(shell("doctor", "--no-mindspore", "--json"), "devices")
-    assert any(check["state"] == "warning" and "dcmi" in check["text"] for check in found)
+    called = shell("doctor", "--no-mindspore", "--json")
+    (found,) = said(called, "devices")
+    assert called.code == 1
+    assert (found["state"], found["text"].count("dcmi")) == ("error", 1)
+    assert "4 Ascend devices" in found["text"]
+    assert said(called, "links") == said(called, "rank table") == []
 
 
 def test_all_reduce_leaves_out_what_others_have_and_gets_a_rank_table(

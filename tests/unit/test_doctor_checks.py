@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
+from erfnet_jobs.ascend.chips import node_devices
 from erfnet_jobs.ascend.devices import ASCEND_CHIP, Device, DeviceProcess, HostDevices
 from erfnet_jobs.cli.checks.all_reduce import choose, size_answers
 from erfnet_jobs.cli.checks.answer import Answer
@@ -16,6 +17,7 @@ from erfnet_jobs.cli.checks.ascend import (
     drives_ascend,
     kind_answers,
     link_answers,
+    only_nodes,
     permission_answers,
     table_answers,
     version_answers,
@@ -30,7 +32,17 @@ from erfnet_jobs.settings import load_settings
 from tests.layout import empty_dataset
 
 CHIPS = tuple(
-    Device(number, ASCEND_CHIP, "910B3", generation="910B", physical_id=number, device_ip=f"10.0.0.{number}", link="up")
+    Device(
+        number,
+        ASCEND_CHIP,
+        "910B3",
+        generation="910B",
+        npu_id=number,
+        chip_id=0,
+        physical_id=number,
+        device_ip=f"10.0.0.{number}",
+        link="up",
+    )
     for number in range(1, 5)
 )
 SLOTS = tuple(Device(number, "cpu", "slot") for number in range(4))
@@ -58,7 +70,7 @@ def one(answers: Iterable[Answer], state: str) -> Answer:
 def test_a_device_that_is_not_in_health(health: str, warning_runs: bool, state: str, told: str) -> None:
     ill = replace(CHIPS[0], health=health, error_code="80C98002")
     found = HostDevices((ill, *CHIPS[1:]))
-    answer = one((each for each in device_answers(found, warning_runs) if "device 1" in each.text), state)
+    answer = one((each for each in device_answers(found, warning_runs, {}) if "device 1" in each.text), state)
     assert told in answer.text
     assert "npu-smi" in (answer.remedy or "")
 
@@ -67,16 +79,33 @@ def test_troubles_and_processes_are_told() -> None:
     found = HostDevices(
         (replace(CHIPS[0], processes=(DeviceProcess(4711, "python"),)),), troubles=("npu-smi does not answer: wait",)
     )
-    texts = [answer.text for answer in device_answers(found, warning_runs=True)]
-    assert "npu-smi does not answer: wait" in texts
-    assert "device 1 is in use by 4711 python" in texts
+    answers = list(device_answers(found, True, {}))
+    assert states(answers) == ["ok", "warning", "warning"]
+    assert answers[1].text == "npu-smi does not answer: wait"
+    assert answers[2].text == "device 1 is in use by 4711 python, of no job: it gets no jobs while that runs"
+    assert list(device_answers(found, True, {1: 7}))[2] == Answer("ok", "device 1 is in use by job 7 (4711 python)")
+
+
+def test_devices_of_which_only_the_nodes_are_known_are_one_error() -> None:
+    found = HostDevices(node_devices(range(8)), troubles=("npu-smi info: the driver could not be opened; see lsmod",))
+    (answer,) = device_answers(found, True, {})
+    assert answer.state == "error"
+    assert answer.text.startswith("8 Ascend devices")
+    assert "get no jobs" in answer.text
+    assert "driver could not be opened; see lsmod" in answer.text
+    assert [only_nodes(chips) for chips in (found.devices, CHIPS, ())] == [True, False, False]
 
 
 def test_links() -> None:
     assert states(link_answers(CHIPS)) == ["ok"]
-    down, nameless = replace(CHIPS[0], link="down"), replace(CHIPS[1], device_ip=None)
-    assert "device 1 is down" in one(link_answers((down, *CHIPS[1:])), "error").text
-    assert "device 2 has no known device IP" in one(link_answers((CHIPS[0], nameless)), "warning").text
+    down, nameless = replace(CHIPS[0], link="down", physical_id=5), replace(CHIPS[1], device_ip=None)
+    answer = one(link_answers((down, *CHIPS[1:])), "error")
+    assert "device 1 is down" in answer.text
+    assert "'hccn_tool -i 5 -link -g'" in (answer.remedy or "")
+    assert "device IP of device 2 is known" in one(link_answers((CHIPS[0], nameless)), "warning").text
+    two = one(link_answers([replace(chip, device_ip=None) for chip in CHIPS[:2]]), "warning")
+    assert "of devices 1-2 is known" in two.text
+    assert "'hccn_tool -i 1 -ip -s address A netmask M' (and -i 2)" in (two.remedy or "")
 
 
 @pytest.mark.parametrize(
@@ -145,10 +174,11 @@ def test_device_nodes_that_this_user_may_not_open(tmp_path: Path, monkeypatch: p
         (CHIPS, "ok", "can be made for these 4 devices"),
         (tuple(replace(chip, generation="910C") for chip in CHIPS), "ok", "super pod"),
         ((CHIPS[0], replace(CHIPS[1], device_ip=None)), "warning", "device IP of device 2"),
+        ((*CHIPS[:2], replace(CHIPS[2], health="alarm")), "ok", "these 3 devices, but jobs cannot use device 3"),
     ],
 )
 def test_the_rank_table_of_a_host(chips: tuple[Device, ...], state: str, told: str) -> None:
-    assert told in one(table_answers(chips, "10.1.2.3"), state).text
+    assert told in one(table_answers(chips, "10.1.2.3", warning_runs=True), state).text
 
 
 @pytest.mark.parametrize(

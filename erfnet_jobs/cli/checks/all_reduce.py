@@ -9,8 +9,9 @@ from pathlib import Path
 from erfnet_jobs.ascend.devices import ASCEND_CHIP, HEALTHY, Device, HostDevices, local_devices, threads_per_rank
 from erfnet_jobs.ascend.group_rule import COUNTS, GROUP, WITHOUT_HCCL, group_fault, without_table
 from erfnet_jobs.cli.checks.answer import ERROR, OK, WARNING, Answer
+from erfnet_jobs.cli.checks.held import held_devices
 from erfnet_jobs.cli.output import file_size
-from erfnet_jobs.errors import ErfnetJobsError, NoHostFits, RegistryNotMigrated, UsageError
+from erfnet_jobs.errors import NoHostFits, UsageError
 from erfnet_jobs.launch.foreground import run_here
 from erfnet_jobs.launch.gang import RANK_TABLE_NAME
 from erfnet_jobs.launch.program import RankProgram
@@ -36,7 +37,7 @@ def check_all_reduce(settings: Settings, found: HostDevices, asked: tuple[int, .
     if devices[0].kind != ASCEND_CHIP:
         # A machine with one core can do it too.
         devices = local_devices(max(LEAST, len(devices)))
-    held, unknown = _held(settings)
+    held, unknown = held_devices(settings)
     if unknown:
         yield Answer(WARNING, f"which devices jobs hold is not known ({unknown})")
     chosen = choose(devices, held, asked)
@@ -94,21 +95,6 @@ def _taken(device: Device, held: Mapping[int, int]) -> str | None:
     if device.processes:
         return f"is in use by process {', '.join(str(process.pid) for process in device.processes)}"
     return None if device.health in RUNS_IN_WARNING else f"is in health {device.health}"
-
-
-def _held(settings: Settings) -> tuple[dict[int, int], str | None]:
-    """Jobs by the devices of this host that they hold; or why that is not known."""
-    from erfnet_jobs.registry.engine import Registry
-    from erfnet_jobs.registry.hosts import list_hosts
-
-    try:
-        with Registry(settings.resolved_database_url) as registry, registry.read() as session:
-            own = [host for host in list_hosts(session) if host.name == settings.host_name]
-    except RegistryNotMigrated:  # no worker can have placed anything
-        return {}, None
-    except ErfnetJobsError as error:
-        return {}, str(error)
-    return {device.id: device.job for host in own for device in host.devices if device.job is not None}, None
 
 
 def _tables_expected(chosen: Sequence[Device]) -> bool:

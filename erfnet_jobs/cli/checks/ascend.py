@@ -3,15 +3,17 @@
 import grp
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from erfnet_jobs.ascend.devices import ASCEND_CHIP, HEALTHY, Device, HostDevices, ascend_nodes
 from erfnet_jobs.ascend.group_rule import FIRST_910, WITHOUT_HCCL, without_table
 from erfnet_jobs.ascend.hccl import FIRST_PORT, PORTS, base_port
 from erfnet_jobs.cli.checks.answer import ERROR, OK, WARNING, Answer, Question
+from erfnet_jobs.cli.checks.held import held_devices
 from erfnet_jobs.cli.checks.network import hccl_ports
 from erfnet_jobs.errors import UsageError
+from erfnet_jobs.id_ranges import to_ranges
 from erfnet_jobs.settings import Settings
 
 # mindspore/run_check/_check_version.py of the 2.10.0 wheel.
@@ -23,16 +25,18 @@ WARNING_HEALTH = "warning"
 
 def questions(settings: Settings, found: HostDevices) -> Iterator[tuple[str, Question]]:
     """What is to be asked of this host's devices."""
-    yield "devices", lambda _: device_answers(found, settings.warning_runs)
     if not (chips := chips_of(found)):
+        yield "devices", lambda _: device_answers(found, settings.warning_runs, {})
         return
+    yield "devices", lambda _: device_answers(found, settings.warning_runs, held_devices(settings)[0])
     yield "devices", lambda _: kind_answers(chips)
     yield "nodes", permission_answers
     yield "versions", lambda _: version_answers(found)
     if not drives_ascend(found):
         return
-    yield "links", lambda _: link_answers(chips)
-    yield "rank table", lambda _: table_answers(chips, settings.host_address)
+    if not only_nodes(chips):
+        yield "links", lambda _: link_answers(chips)
+        yield "rank table", lambda _: table_answers(chips, settings.host_address, settings.warning_runs)
     last = max(chip.id for chip in chips)
     yield "ports", lambda _: hccl_ports(range(FIRST_PORT, base_port(last) + PORTS))
 
@@ -58,30 +62,69 @@ def kind_answers(chips: Sequence[Device]) -> Iterator[Answer]:
         )
 
 
+def only_nodes(chips: Sequence[Device]) -> bool:
+    """Whether no tool told anything of the chips: that there are some is known from the nodes in /dev only."""
+    return bool(chips) and all(chip.npu_id is None for chip in chips)
+
+
 def _some(devices: Sequence[Device]) -> str:
-    return ", ".join(str(device.id) for device in devices)
+    """'device 2' or 'devices 0-3,6'."""
+    return f"device{'s' if len(devices) > 1 else ''} {to_ranges(device.id for device in devices)}"
 
 
-def device_answers(found: HostDevices, warning_runs: bool) -> Iterator[Answer]:
-    """How many there are, those that get no jobs and why, and what the tools could not tell."""
+def _gets_jobs(device: Device, warning_runs: bool) -> bool:
+    return device.health == HEALTHY or (device.health == WARNING_HEALTH and warning_runs)
+
+
+def device_answers(found: HostDevices, warning_runs: bool, held: Mapping[int, int]) -> Iterator[Answer]:
+    """How many there are, those that get no jobs and why, and what the tools could not tell.
+
+    `held` are jobs by the devices that they hold, whose processes are theirs.
+    """
+    if only_nodes(chips_of(found)):
+        yield _nodes_answer(found)
+        return
     kinds = ", ".join(dict.fromkeys(device.name for device in found.devices)) or "no device"
     yield Answer(OK if found.devices else ERROR, f"{len(found.devices)} x {kinds}")
     for trouble in found.troubles:
         yield Answer(WARNING, trouble)
     for device in found.devices:
         if device.health != HEALTHY:
-            runs = device.health == WARNING_HEALTH and warning_runs
-            code = f", error code {device.error_code}" if device.error_code else ""
-            what = "gets jobs all the same" if runs else "gets no jobs"
-            where = f"-i {device.npu_id} -c {device.chip_id}" if device.npu_id is not None else "-i NPU -c CHIP"
-            yield Answer(
-                WARNING if runs else ERROR,
-                f"device {device.id} is in health {device.health}{code}: it {what}",
-                f"see 'npu-smi info -t health {where}' and 'dmesg'",
-            )
+            yield _health_answer(device, _gets_jobs(device, warning_runs))
         if device.processes:
-            pids = ", ".join(f"{process.pid} {process.name}".strip() for process in device.processes)
-            yield Answer(OK, f"device {device.id} is in use by {pids}")
+            yield _use_answer(device, held.get(device.id))
+
+
+def _nodes_answer(found: HostDevices) -> Answer:
+    """One line for all: why nothing is known of them, which the troubles say."""
+    why = "; ".join(found.troubles) or "npu-smi tells nothing of them"
+    return Answer(
+        ERROR,
+        f"{len(found.devices)} Ascend devices, by the nodes in /dev; they get no jobs, as their health is not known: "
+        f"{why}",
+        "run 'npu-smi info' as this user; once it lists the devices they get jobs",
+    )
+
+
+def _health_answer(device: Device, runs: bool) -> Answer:
+    code = f", error code {device.error_code}" if device.error_code else ""
+    where = "info" if device.npu_id is None else f"info -t health -i {device.npu_id} -c {device.chip_id}"
+    return Answer(
+        WARNING if runs else ERROR,
+        f"device {device.id} is in health {device.health}{code}: it gets {'jobs all the same' if runs else 'no jobs'}",
+        f"see 'npu-smi {where}' and 'dmesg'",
+    )
+
+
+def _use_answer(device: Device, job: int | None) -> Answer:
+    pids = ", ".join(f"{process.pid} {process.name}".strip() for process in device.processes or ())
+    if job is not None:
+        return Answer(OK, f"device {device.id} is in use by job {job} ({pids})")
+    return Answer(
+        WARNING,
+        f"device {device.id} is in use by {pids}, of no job: it gets no jobs while that runs",
+        "end it if nobody needs it",
+    )
 
 
 def link_answers(chips: Sequence[Device]) -> Iterator[Answer]:
@@ -91,17 +134,23 @@ def link_answers(chips: Sequence[Device]) -> Iterator[Answer]:
     if down:
         yield Answer(
             ERROR,
-            f"the link of device {_some(down)} is down: jobs over several hosts fail",
-            "see 'hccn_tool -i N -link -g', the cable and the switch",
+            f"the link of {_some(down)} is down: jobs over several hosts fail",
+            f"see {_hccn_tool(down, '-link -g')}, the cable and the switch",
         )
     if without:
         yield Answer(
             WARNING,
-            f"device {_some(without)} has no known device IP: no rank table, no job over several hosts",
-            "set it with 'hccn_tool -i N -ip -s address A netmask M', or set ERFNET_JOBS_HCCN_TOOL",
+            f"no device IP of {_some(without)} is known: no rank table, no job over several hosts",
+            f"set it with {_hccn_tool(without, '-ip -s address A netmask M')}, or set ERFNET_JOBS_HCCN_TOOL",
         )
     if chips and not down and not without:
         yield Answer(OK, "all links are up" if all(device.link for device in chips) else "all have a device IP")
+
+
+def _hccn_tool(devices: Sequence[Device], options: str) -> str:
+    """The call for the first of them, and the numbers for the others."""
+    first, *others = [device.node for device in devices]
+    return f"'hccn_tool -i {first} {options}'" + (f" (and -i {', '.join(map(str, others))})" if others else "")
 
 
 def version_answers(found: HostDevices) -> Iterator[Answer]:
@@ -153,8 +202,8 @@ def _group_of(node: Path) -> str | None:
         return None
 
 
-def table_answers(chips: Sequence[Device], address: str) -> Iterator[Answer]:
-    """Whether a rank table can be made for all chips of this host."""
+def table_answers(chips: Sequence[Device], address: str, warning_runs: bool) -> Iterator[Answer]:
+    """Whether a rank table can be made for all chips of this host, and which of them get no jobs all the same."""
     from erfnet_jobs.ascend.rank_table_make import in_order, known_devices, make_table
 
     known = known_devices(chips)
@@ -167,5 +216,7 @@ def table_answers(chips: Sequence[Device], address: str) -> Iterator[Answer]:
         make_table([in_order(address, address, known)])
     except UsageError as error:
         yield Answer(WARNING, f"no rank table can be made: {error}", "see 'erfnet-jobs rank-table'")
-    else:
-        yield Answer(OK, f"a rank table of version 1.0 can be made for these {len(known)} devices")
+        return
+    ill = [chip for chip in chips if not _gets_jobs(chip, warning_runs)]
+    but = f", but jobs cannot use {_some(ill)} as long as health is not OK" if ill else ""
+    yield Answer(OK, f"a rank table of version 1.0 can be made for these {len(known)} devices{but}")
