@@ -127,8 +127,7 @@ def _windows(
 
 
 def _state(row: HostRow, silent: frozenset[str]) -> HostState:
-    closed = row.closed or ("its worker is not heard of" if row.name in silent else None)
-    return HostState.of_summary(row.name, row.address, row.storage, closed, **vars(row.summary))
+    return HostState.of_summary(row.name, row.address, row.storage, row.closed(silent), **vars(row.summary))
 
 
 def _demands(session: Session, window: Sequence[QueuedJob], hosts: Sequence[HostState]) -> list[Demand]:

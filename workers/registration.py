@@ -3,7 +3,6 @@
 import ipaddress
 import logging
 import time
-from pathlib import Path
 
 from sqlalchemy import select
 
@@ -11,6 +10,7 @@ from erfnet_jobs import __version__
 from erfnet_jobs.errors import AlreadyRunning
 from erfnet_jobs.files import write_atomically
 from erfnet_jobs.launch.storage import storage_id
+from erfnet_jobs.local.worker_process import instance_path, last_instance
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import register_host, set_drained
 from erfnet_jobs.registry.tables import Host
@@ -19,7 +19,6 @@ from workers.own_devices import FirstLook
 
 log = logging.getLogger(__name__)
 
-INSTANCE_NAME = "worker.instance"
 # So many beats another worker may miss, and is still seen to live.
 WATCHED_BEATS = 3
 LOOK_SECONDS = 0.1
@@ -50,7 +49,7 @@ def register(settings: Settings, registry: Registry, instance: str, first: First
             set_drained(session, settings.host_name, True)
     for change in (*changes, *first.found.troubles):
         log.warning("%s", change)
-    write_atomically(settings.home / INSTANCE_NAME, f"{instance}\n".encode())
+    write_atomically(instance_path(settings), f"{instance}\n".encode())
     if drained:
         name = settings.host_name
         log.warning("host %s is drained: it gets no job until 'erfnet-jobs hosts resume %s'", name, name)
@@ -60,7 +59,7 @@ def register(settings: Settings, registry: Registry, instance: str, first: First
 def _refuse_namesake(settings: Settings, registry: Registry) -> None:
     """The last worker of this home is gone, as its lock is ours; one of another home shows by its beat."""
     before = _pulse(registry, settings.host_name)
-    if before is None or before[0] == _last_instance(settings.home):
+    if before is None or before[0] == last_instance(settings):
         return
     deadline = time.monotonic() + WATCHED_BEATS * settings.beat_interval
     while time.monotonic() < deadline:
@@ -78,13 +77,6 @@ def _pulse(registry: Registry, host: str) -> tuple[str, int] | None:
     with registry.read() as session:
         row = session.execute(select(Host.instance, Host.beat, Host.stopped_at).where(Host.name == host)).one_or_none()
     return None if row is None or row.stopped_at is not None else (row.instance, row.beat)
-
-
-def _last_instance(home: Path) -> str | None:
-    try:
-        return (home / INSTANCE_NAME).read_text().strip()
-    except (OSError, ValueError):
-        return None
 
 
 def address_note(settings: Settings, registry: Registry) -> str | None:

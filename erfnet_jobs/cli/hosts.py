@@ -14,6 +14,11 @@ def _devices(host: Document) -> str:
     return f"{host['usable']} x {'/'.join(kinds)}" if kinds else "none"
 
 
+def _state(host: Document) -> str:
+    heard = f"not heard of for {age(host['seen_at'])}" if host["state"] == "silent" else host["state"]
+    return f"{heard}, drained" if host["drained"] and host["state"] != "drained" else heard
+
+
 def _faults(host: Document) -> list[tuple[int, str]]:
     return [(device["id"], fault) for device in host["devices"] if (fault := _fault(device))]
 
@@ -35,7 +40,7 @@ def _fault(device: Document) -> str:
 
 COLUMNS = (
     Column("host", lambda host: host["name"]),
-    Column("state", lambda host: host["state"]),
+    Column("state", _state),
     Column("devices", _devices),
     Column("free", lambda host: str(host["free"]), right=True),
     Column("jobs", lambda host: ",".join(map(str, host["jobs"]))),
@@ -87,7 +92,9 @@ def drain(session: Session, host: str, as_json: bool) -> None:
 def resume(session: Session, host: str, as_json: bool) -> None:
     """Let HOST have jobs again, after 'hosts drain' or 'worker --drain'."""
     row = session.client.resume(host)
-    stopped = "; its worker is not up: start it with 'erfnet-jobs worker'" if row["state"] == "stopped" else ""
+    stopped = (
+        "; its worker is not up: start it with 'erfnet-jobs worker'" if row["state"] in ("stopped", "silent") else ""
+    )
     _print(row, as_json, f"{host} gets jobs again: {row['free']} of {row['usable']} devices are free{stopped}.")
 
 

@@ -18,6 +18,7 @@ from erfnet_jobs.cli.output import (
     screen_width,
     shorten,
     table,
+    warn,
 )
 from erfnet_jobs.cli.session import Session
 
@@ -94,6 +95,7 @@ def status(session: Session, job: int | None, everything: bool, states: tuple[st
             print_json(document)
         else:
             click.echo("\n".join(details_lines(document)))
+            _warn_of_hosts(session, [document])
         return
     found = client.jobs(1000 if everything else 20, _states(states))
     if as_json:
@@ -103,6 +105,13 @@ def status(session: Session, job: int | None, everything: bool, states: tuple[st
     else:
         click.echo("\n".join(job_table(found)))
         _echo_more(client.counts(), len(found))
+        _warn_of_hosts(session, found)
+
+
+def _warn_of_hosts(session: Session, jobs: Sequence[Document]) -> None:
+    """A job's reason is its last worker's word: who looks is told when no worker is left to say more."""
+    if any(job["state"] == "queued" for job in jobs) and (why := session.client.no_host_open()):
+        warn(why)
 
 
 def _states(names: tuple[str, ...]) -> "list[JobState] | None":

@@ -242,5 +242,5 @@ def _settings(spec: Document) -> list[str]:
 
 
 def _host(host: Document) -> str:
-    away = "" if host["up"] else ", its worker is not up"
+    away = f"; {host['closed']}" if host["closed"] else ""
     return f"{host['name']}: {host['free']} of {host['usable']} devices free{away}"

@@ -61,7 +61,7 @@ class Client(Questions):
         self.warn = warn
         self.actor = this_user()
         self._broker: Broker | None = None
-        self._hosts = HostsSeen()
+        self._hosts = HostsSeen(self.settings.lease_timeout)
         self._hosts_missed = False
 
     @property
@@ -164,9 +164,9 @@ class Client(Questions):
         self.warn(f"{fault} (on this machine; the host that runs the job checks its own)")
 
     def _check_hosts(self, session: Session, request: Request) -> None:
-        if not self._hosts.check(session, request) and not self._hosts_missed:
+        if (why := self._hosts.check(session, request)) and not self._hosts_missed:
             self._hosts_missed = True
-            self.warn("no host is registered yet: the job waits until one is; start one with 'erfnet-jobs up'")
+            self.warn(why)
 
     def _wake(self, documents: Sequence[Document]) -> None:
         queued = [job for job in documents if job["state"] == JobState.QUEUED]
@@ -210,7 +210,7 @@ class Client(Questions):
         with self.registry.write() as session:
             change(session)
         with self.registry.read() as session:
-            return host_document(hosts.get_host(session, host))
+            return host_document(hosts.get_host(session, host), self.settings.lease_timeout)
 
 
 def _wake_place(broker: Broker, queued: Iterable[Document]) -> None:

@@ -275,12 +275,24 @@ def value_document(value: Value) -> Document:
     }
 
 
-def host_document(host: HostSummary) -> Document:
-    """A machine with a worker, its devices and the jobs on them. `seen_at` is its worker's newest beat."""
+def _host_state(host: HostSummary, lease_timeout: float) -> str:
+    if host.stopped_at:
+        return "stopped"
+    if host.silence > lease_timeout:
+        return "silent"
+    return "drained" if host.drained else "up"
+
+
+def host_document(host: HostSummary, lease_timeout: float) -> Document:
+    """A machine with a worker, its devices and the jobs on them. `seen_at` is its worker's newest beat.
+
+    `state` is 'up', 'drained', 'stopped', or 'silent' where that beat is older than `lease_timeout` seconds; a host
+    that is stopped or silent may be drained as well.
+    """
     return {
         "name": host.name,
         "address": host.address,
-        "state": "stopped" if host.stopped_at else "drained" if host.drained else "up",
+        "state": _host_state(host, lease_timeout),
         "drained": host.drained,
         "version": host.version,
         "storage": host.storage_id,

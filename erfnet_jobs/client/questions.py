@@ -18,7 +18,9 @@ from erfnet_jobs.client.documents import (
     tail_document,
     value_document,
 )
+from erfnet_jobs.client.host_states import host_states
 from erfnet_jobs.errors import NotFound
+from erfnet_jobs.placement import none_open
 from erfnet_jobs.registry import checkpoints, evaluations, hosts, jobs, logs, metrics, status
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.tables import Evaluation
@@ -127,7 +129,12 @@ class Questions:
     def hosts(self) -> list[Document]:
         """All registered hosts with their devices and the jobs on them."""
         with self.registry.read() as session:
-            return [host_document(host) for host in hosts.list_hosts(session)]
+            return [host_document(host, self.settings.lease_timeout) for host in hosts.list_hosts(session)]
+
+    def no_host_open(self) -> str | None:
+        """Why no host at all takes jobs now, and what to do; None where one does, or none is registered yet."""
+        with self.registry.read() as session:
+            return none_open(host_states(session, self.settings.lease_timeout))
 
     def metrics(self, job_id: int, name: str, limit: int | None = None) -> list[Document]:
         """The values of one metric by stage and step; raises NotFound."""

@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 
 from erfnet_jobs.client import submission
 from erfnet_jobs.client.documents import Document, training_document
+from erfnet_jobs.client.host_states import host_states
 from erfnet_jobs.errors import NoHostFits
 from erfnet_jobs.jobs import Request
-from erfnet_jobs.placement import Demand, HostState, can_ever_run, families_of_kind
+from erfnet_jobs.placement import Demand, HostState, can_ever_run, families_of_kind, none_open
 from erfnet_jobs.registry.checkpoints import resolve_checkpoints
 from erfnet_jobs.registry.events import Actor
 from erfnet_jobs.registry.jobs import get_job, new_group, submit_job
-from erfnet_jobs.registry.summaries import host_rows
 from erfnet_jobs.registry.tables import Job, JobDependency
 from erfnet_jobs.specs import spec_to_dict
 from erfnet_jobs.states import TERMINAL, JobKind, JobState
@@ -82,36 +82,44 @@ def _demand(request: Request) -> Demand:
 
 
 class HostsSeen:
-    """The registry's hosts, as they were at most two seconds ago."""
+    """The registry's hosts, as they were at most two seconds ago.
 
-    def __init__(self) -> None:
+    Those that have not been heard of for `lease_timeout` seconds are not open.
+    """
+
+    def __init__(self, lease_timeout: float) -> None:
+        self._lease_timeout = lease_timeout
         self._hosts: list[HostState] = []
         self._until = 0.0
 
     def _current(self, session: Session) -> list[HostState]:
         if time.monotonic() >= self._until:
-            rows = host_rows(session)
-            self._hosts = [
-                HostState.of_summary(row.name, row.address, row.storage, row.closed, **vars(row.summary))
-                for row in rows
-            ]
+            self._hosts = host_states(session, self._lease_timeout)
             self._until = time.monotonic() + HOSTS_SECONDS
         return self._hosts
 
-    def check(self, session: Session, request: Request) -> bool:
-        """Whether there are hosts at all; raises NoHostFits where those that there are can never run it."""
+    def check(self, session: Session, request: Request) -> str | None:
+        """Why it waits for a host, where no host takes jobs; raises NoHostFits where the hosts can never run it."""
         hosts = self._current(session)
         demand = _demand(request)
         if why := can_ever_run(demand, hosts):
             raise NoHostFits(f"no host can ever run this: {why}; {_wish(demand, hosts)}")
-        return bool(hosts)
+        if not hosts:
+            return "no host is registered yet: the job waits until one is; start one with 'erfnet-jobs up'"
+        return none_open(hosts)
 
     def fitting(self, session: Session, request: Request) -> list[Document]:
         """The hosts that could take part, with how many of their devices are free now."""
         demand = replace(_demand(request), cards=1, pinned=None)
         named = None if request.pinned is None else {part.host for part in request.pinned}
         return [
-            {"name": host.name, "usable": len(host.usable), "free": len(host.free), "up": host.is_open}
+            {
+                "name": host.name,
+                "usable": len(host.usable),
+                "free": len(host.free),
+                "up": host.is_open,
+                "closed": host.closed or None,
+            }
             for host in self._current(session)
             if host.usable and (named is None or host.name in named) and can_ever_run(demand, [host]) is None
         ]

@@ -15,6 +15,7 @@ from erfnet_jobs.local.locks import held_lock
 from erfnet_jobs.local.marks import kill_marked, marked_processes
 from erfnet_jobs.local.processes import command_of
 from erfnet_jobs.registry.attempts import End, end_attempt, end_part
+from erfnet_jobs.registry.hosts import stop_host
 from erfnet_jobs.registry.tables import Attempt, Placement
 from erfnet_jobs.settings import Settings
 from erfnet_jobs.states import Outcome, PartState
@@ -48,11 +49,28 @@ def take_down(settings: Settings, running: Running, say: Say) -> list[str]:
             return _end_all(client, say)
         if running is Running.REFUSE and (jobs := _jobs_here(client)):
             raise UsageError(_refusal(jobs))
-        return [*_stop_worker(settings), *_stop_redis(settings)]
+        stopped = _stop_worker(settings)
+        _mark_stopped(client, say)
+        return [*stopped, *_stop_redis(settings)]
 
 
 def _stop_worker(settings: Settings) -> list[str]:
     return ["worker"] if worker_process.stop_worker(settings) else []
+
+
+def _mark_stopped(client: Client, say: Say) -> None:
+    try:
+        _note_stopped(client)
+    except (RegistryUnreachable, RegistryNotMigrated) as error:
+        say(f"{error}; whether it has this host's worker as stopped is not known")
+
+
+def _note_stopped(client: Client) -> None:
+    """A worker that was killed before could not tell the registry that it has ended; that one, and no newer one."""
+    instance = worker_process.last_instance(client.settings)
+    if instance is not None:
+        with client.registry.write() as session:
+            stop_host(session, client.settings.host_name, instance, "its worker was dead when the host was taken down")
 
 
 def _stop_redis(settings: Settings) -> list[str]:
@@ -72,6 +90,7 @@ def _end_all(client: Client, say: Say) -> list[str]:
     stopped += _stop_redis(settings)
     _kill_rest(settings)
     told.take(lambda: _settle(client))
+    told.take(lambda: _mark_stopped(client, say))
     if told.trouble is not None:
         raise RegistryUnreachable(
             f"all processes of {settings.home} have ended, but the registry could not be told ({told.trouble}): once "

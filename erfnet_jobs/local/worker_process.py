@@ -25,6 +25,19 @@ def log_path(settings: Settings) -> Path:
     return settings.home / "logs" / "worker.log"
 
 
+def instance_path(settings: Settings) -> Path:
+    """Where the home's worker notes under which name it has registered."""
+    return settings.home / "worker.instance"
+
+
+def last_instance(settings: Settings) -> str | None:
+    """Under which name the home's newest worker has registered; None where none has."""
+    try:
+        return instance_path(settings).read_text().strip()
+    except (OSError, ValueError):
+        return None
+
+
 def _identity_path(settings: Settings) -> Path:
     return settings.home / "worker.pid"
 

@@ -9,5 +9,6 @@ from erfnet_jobs.placement.decide import place
 from erfnet_jobs.placement.ever import can_ever_run
 from erfnet_jobs.placement.families import CPU_FAMILY, families_of_kind
 from erfnet_jobs.placement.model import Decision, Demand, HostState
+from erfnet_jobs.placement.reasons import none_open
 
-__all__ = ["CPU_FAMILY", "Decision", "Demand", "HostState", "can_ever_run", "families_of_kind", "place"]
+__all__ = ["CPU_FAMILY", "Decision", "Demand", "HostState", "can_ever_run", "families_of_kind", "none_open", "place"]

@@ -56,14 +56,21 @@ def _behind(spots: Sequence[Spot], room: Room) -> str | None:
 
 def closed(demand: Demand, hosts: Sequence[HostState]) -> str:
     """Why the open hosts could not take it even if they were free."""
-    if not any(host.is_open for host in hosts):
-        return "waits for a host: no worker is up and undrained; start one with 'erfnet-jobs worker'"
+    if not hosts:
+        return "waits for a host: none is registered; start one with 'erfnet-jobs up'"
     if why := can_ever_run(demand, hosts):
         return f"no registered host can run it: {why}"
     healed = [replace(host, usable=host.usable | host.present) for host in hosts]
     if holds(demand, [host for host in healed if host.is_open]):
         return _in_health(demand, hosts)
     return _to_come_back(demand, healed)
+
+
+def none_open(hosts: Sequence[HostState]) -> str | None:
+    """Why no host at all takes jobs now; None where one does, or there are none yet."""
+    if not hosts or any(host.is_open for host in hosts):
+        return None
+    return f"no host takes jobs now: {_listed([f'{host.name} ({host.closed})' for host in hosts])}"
 
 
 def _in_health(demand: Demand, hosts: Sequence[HostState]) -> str:

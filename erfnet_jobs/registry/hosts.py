@@ -50,7 +50,10 @@ _ROW = tuple(entry.name for entry in fields(DeviceSummary) if entry.name != "job
 
 @dataclass(frozen=True)
 class HostSummary:
-    """A host with its devices by id. `stopped_at`: its worker was ended in order; `seen_at`: its newest beat."""
+    """A host with its devices by id.
+
+    `stopped_at`: its worker was ended in order; `seen_at`: its newest beat, `silence` seconds ago.
+    """
 
     name: str
     address: str
@@ -66,6 +69,7 @@ class HostSummary:
     driver: str | None
     cann: str | None
     trouble: str | None
+    silence: float
     devices: tuple[DeviceSummary, ...] = field(default=())
 
     @property
@@ -89,7 +93,8 @@ def list_hosts(session: Session, *, with_stopped: bool = True) -> list[HostSumma
     hosts = select(Host).order_by(Host.name)
     if not with_stopped:
         hosts = hosts.where(Host.stopped_at.is_(None))
-    return [_summary(host, devices.get(host.name, [])) for host in session.scalars(hosts)]
+    found, at = session.scalars(hosts).all(), now(session)
+    return [_summary(host, devices.get(host.name, []), at) for host in found]
 
 
 def get_host(session: Session, name: str) -> HostSummary:
@@ -166,13 +171,14 @@ def beat_host(session: Session, name: str, instance: str) -> bool:
     return isinstance(beaten, CursorResult) and beaten.rowcount == 1
 
 
-def stop_host(session: Session, name: str, instance: str) -> None:
-    """The worker ends in order: nothing new is placed on its host."""
-    stopped = session.execute(
-        update(Host).where(Host.name == name, Host.instance == instance).values(stopped_at=now(session))
-    )
-    if isinstance(stopped, CursorResult) and stopped.rowcount:
-        record_event(session, "host down", "its worker ended in order", host=name)
+def stop_host(session: Session, name: str, instance: str, how: str = "its worker ended in order") -> bool:
+    """A worker has ended: nothing new is placed on its host. False where that is known, or another one has it."""
+    of_worker = (Host.name == name, Host.instance == instance, Host.stopped_at.is_(None))
+    stopped = session.execute(update(Host).where(*of_worker).values(stopped_at=now(session)))
+    if not isinstance(stopped, CursorResult) or not stopped.rowcount:
+        return False
+    record_event(session, "host down", how, host=name)
+    return True
 
 
 def set_drained(session: Session, name: str, drained: bool, actor: Actor | None = None) -> None:
@@ -186,7 +192,7 @@ def set_drained(session: Session, name: str, drained: bool, actor: Actor | None 
         record_event(session, kind, f"by {by}", host=name, actor=actor)
 
 
-def _summary(host: Host, devices: Iterable[DeviceSummary]) -> HostSummary:
+def _summary(host: Host, devices: Iterable[DeviceSummary], at: datetime) -> HostSummary:
     return HostSummary(
         name=host.name,
         address=host.address,
@@ -202,6 +208,7 @@ def _summary(host: Host, devices: Iterable[DeviceSummary]) -> HostSummary:
         driver=host.driver,
         cann=host.cann,
         trouble=host.trouble,
+        silence=(at - host.seen_at).total_seconds(),
         devices=tuple(devices),
     )
 

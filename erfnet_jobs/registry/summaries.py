@@ -7,7 +7,7 @@ circle.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -70,12 +70,15 @@ class HostRow:
     stopped_at: datetime | None
     summary: Summary
 
-    @property
-    def closed(self) -> str | None:
-        """Why it gets no jobs, as far as the registry knows; its worker may have fallen silent since."""
+    def closed(self, silent: Container[str] = ()) -> str | None:
+        """Why it gets no jobs, and what to do; `silent` are the hosts whose worker is not heard of."""
+        away = None
         if self.stopped_at is not None:
-            return "its worker was stopped"
-        return "drained" if self.drained else None
+            away = "its worker was stopped: start it with 'erfnet-jobs up' there"
+        elif self.name in silent:
+            away = "its worker is not heard of: start it with 'erfnet-jobs up' there"
+        drained = f"drained: 'erfnet-jobs hosts resume {self.name}'" if self.drained else None
+        return ", and ".join(filter(None, (away, drained))) or None
 
 
 def host_rows(session: Session) -> list[HostRow]:

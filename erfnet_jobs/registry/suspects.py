@@ -65,6 +65,13 @@ def find_suspects(session: Session, fresh: float, old: float) -> Suspects:
     return found
 
 
+def silent_hosts(session: Session, old: float) -> frozenset[str]:
+    """The hosts whose worker was not stopped, and has not been heard of for `old` seconds of the registry's clock."""
+    return frozenset(
+        session.scalars(select(Host.name).where(Host.stopped_at.is_(None), not_(_fresh(session, Host.seen_at, old))))
+    )
+
+
 def _fresh(session: Session, column: InstrumentedAttribute[object], seconds: float) -> ColumnElement[bool]:
     return and_(column >= clock(session, ahead=-seconds), column <= clock(session))
 

@@ -51,7 +51,7 @@ def reason(registry: Registry, job: int) -> str | None:
 def test_a_pass_places_what_fits_and_tells_the_others(registry: Registry) -> None:
     first, wide = submit(registry), submit(registry, 2)
     assert pass_once(registry, RUNS, NOBODY) == []
-    assert "no worker is up" in (reason(registry, first) or "")
+    assert "none is registered" in (reason(registry, first) or "")
 
     add_host(registry, "a", 2)
     (placed,) = pass_once(registry, RUNS, NOBODY)
@@ -231,7 +231,11 @@ def test_what_could_be_placed_is_found_behind_thousands_that_could_not(
         placed += pass_once(registry, RUNS, NOBODY, sweep=sweep)
 
     assert [key.job for key in placed] == asked[:2]
-    assert reason(registry, stuck[0]) == reason(registry, later[-1]) == "waits for host a (drained)"
+    assert (
+        reason(registry, stuck[0])
+        == reason(registry, later[-1])
+        == "waits for host a (drained: 'erfnet-jobs hosts resume a')"
+    )
     assert reason(registry, asked[2]) == BEHIND
 
 
@@ -282,8 +286,10 @@ def test_status_tells_what_each_job_waits_for(postgres_url: str) -> None:
         told = {
             submit(registry, 4, host="a"): "waits for devices that get no jobs now, see 'erfnet-jobs hosts': 3 of a",
             submit(registry, 3, host="a"): "needs 3 free devices on one host: 2 of 3 free on a",
-            submit(registry, 2, host="b"): "waits for host b (drained)",
-            submit(registry, host="c"): "waits for host c (its worker is not heard of)",
+            submit(registry, 2, host="b"): "waits for host b (drained: 'erfnet-jobs hosts resume b')",
+            submit(
+                registry, host="c"
+            ): "waits for host c (its worker is not heard of: start it with 'erfnet-jobs up' there)",
             submit(registry, 1, host="a", devices=(0,)): "waits for device 0 of a: held by other jobs",
             submit(registry, after=(running,)): f"waits for job {running}",
             submit(registry, 9): "no registered host can run it: it wants 9 devices: "
@@ -293,6 +299,6 @@ def test_status_tells_what_each_job_waits_for(postgres_url: str) -> None:
 
         assert {job: reason(registry, job) for job in told} == told
         with registry.read() as session:
-            seen = HostsSeen()
+            seen = HostsSeen(30.0)
             pinned = Request(TrainSpec("/data", cards=2), pinned=(Part("c", (1,), 0), Part("a", (0,), 1)))
             assert [host["name"] for host in seen.fitting(session, pinned)] == ["a", "c"]

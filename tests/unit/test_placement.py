@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from erfnet_jobs.jobs import Part
-from erfnet_jobs.placement import Decision, Demand, HostState, can_ever_run, decide, families_of_kind, place
+from erfnet_jobs.placement import Decision, Demand, HostState, can_ever_run, decide, families_of_kind, none_open, place
 from erfnet_jobs.placement.decide import RESERVE_AFTER
 from erfnet_jobs.placement.reasons import KEPT
 from erfnet_jobs.states import JobKind
@@ -114,15 +114,13 @@ def test_files_bind_a_job_to_the_hosts_that_see_them() -> None:
     assert "no host sees all the files" in place([bound], [host("a", 1, storage="x")])[0].reason
 
 
-@pytest.mark.parametrize(
-    ("demand", "reason"),
-    [
-        (Demand(1, 1), "no worker is up"),
-        (Demand(1, 1, host="a"), "no worker is up"),
-    ],
-)
-def test_no_open_host(demand: Demand, reason: str) -> None:
-    assert reason in place([demand], [host("a", is_open=False)])[0].reason
+@pytest.mark.parametrize("demand", [Demand(1, 1), Demand(1, 1, host="a")])
+def test_no_open_host(demand: Demand) -> None:
+    away = replace(host("a", is_open=False), closed="drained")
+    assert place([demand], [away])[0].reason == "waits for host a (drained)"
+    assert "none is registered" in place([demand], [])[0].reason
+    assert none_open([away]) == "no host takes jobs now: a (drained)"
+    assert none_open([away, host("b")]) is none_open([]) is None
 
 
 def test_a_closed_host_is_named_to_who_wanted_it() -> None:
