@@ -211,11 +211,21 @@ def plan_lines(plan: Document) -> list[str]:
         ]
         if not job.get("stages"):
             lines.append(f"    {', '.join(_settings(job['spec']))}")
-    lines.append("Could run on:")
+    lines.append("Hosts in question:")
     lines += [f"  {_host(host)}" for host in plan["hosts"]]
     if not plan["hosts"]:
         lines.append("  no host is registered yet; start one with 'erfnet-jobs up'")
+    if plan["now"]:
+        lines.append(f"If it were the next job: {_now(plan['now'])}.")
     return [*lines, "Nothing was submitted (--dry-run)."]
+
+
+def _now(now: Document) -> str:
+    parts = [
+        f"device{'s' if len(devices) > 1 else ''} {','.join(map(str, devices))} of {host}"
+        for host, devices in now["parts"]
+    ]
+    return f"it would get {' and '.join(parts)} now" if parts else f"it {now['reason']}"
 
 
 def _where(job: Document) -> str:

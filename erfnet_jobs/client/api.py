@@ -110,11 +110,11 @@ class Client(Questions):
             with self.registry.read() as session:
                 request = with_pinned(session, with_needs(session, request))
                 self._check_hosts(session, request)
-                fitting = self._hosts.fitting(session, request)
+                fitting, now = self._hosts.fitting(session, request), self._hosts.now(session, request)
         except RegistryNotMigrated:
-            fitting = []
+            fitting, now = [], None
         requests = [request, *submission.follow_ups(request, "JOB", evaluate, then)]
-        return {"jobs": [plan_document(each) for each in requests], "hosts": fitting}
+        return {"jobs": [plan_document(each) for each in requests], "hosts": fitting, "now": now}
 
     def cancel(self, job_ids: Sequence[int]) -> list[Document]:
         """Cancel jobs: what waits at once, what runs as a wish that its supervisors read; those that ended stay.

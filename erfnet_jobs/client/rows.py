@@ -13,6 +13,7 @@ from erfnet_jobs.client.host_states import host_states
 from erfnet_jobs.errors import NoHostFits
 from erfnet_jobs.jobs import Request
 from erfnet_jobs.placement import Demand, HostState, can_ever_run, families_of_kind, none_open
+from erfnet_jobs.placement.decide import Placing
 from erfnet_jobs.registry.checkpoints import resolve_checkpoints
 from erfnet_jobs.registry.events import Actor
 from erfnet_jobs.registry.jobs import get_job, new_group, submit_job
@@ -107,6 +108,14 @@ class HostsSeen:
         if not hosts:
             return "no host is registered yet: the job waits until one is; start one with 'erfnet-jobs up'"
         return none_open(hosts)
+
+    def now(self, session: Session, request: Request) -> Document | None:
+        """Where the job would go if it were the next one, or why it would wait; None where it comes after others."""
+        hosts = self._current(session)
+        if request.after or not hosts:
+            return None
+        decision = Placing(hosts).decide(_demand(request))
+        return {"parts": [[part.host, list(part.devices)] for part in decision.parts], "reason": decision.reason}
 
     def fitting(self, session: Session, request: Request) -> list[Document]:
         """The hosts that could take part, with how many of their devices are free now."""

@@ -178,14 +178,16 @@ def test_a_job_that_uses_the_best_waits_for_the_evaluation(shell: Shell, data: P
 
 def test_a_dry_run_does_nothing(shell: Shell, data: Path) -> None:
     plan = shell("submit", "train", "--data", data, "--cards", "2", "--then", "export", "--dry-run", "--json").json
-    assert plan.keys() == {"jobs", "hosts"}
+    assert plan.keys() == {"jobs", "hosts", "now"}
     assert [job["kind"] for job in plan["jobs"]] == ["train", "eval", "export"]
     assert plan["jobs"][0]["stages"][0] == {"stage": 1, "epochs": 65, "lr": pytest.approx(5e-4 * 2**0.5)}
     assert plan["jobs"][0]["training"]["global_batch"] == 12
     assert plan["hosts"] == [{"name": "h1", "usable": 2, "free": 2, "up": True, "closed": None}]
+    assert plan["now"] == {"parts": [["h1", [0, 1]]], "reason": "assigned to h1"}
     assert shell.count_jobs() == 0
     text = shell("submit", "train", "--data", data, "--dry-run").out
     assert "65 epochs" in text
+    assert "If it were the next job: it would get device 0 of h1 now." in text
     assert "Nothing was submitted" in text
 
 

@@ -14,12 +14,14 @@ from erfnet_jobs.local.deadline import wait_until
 from erfnet_jobs.local.down import Running, take_down
 from erfnet_jobs.local.up import bring_up
 from erfnet_jobs.local.worker_process import running_worker
+from erfnet_jobs.registry.devices import store_devices
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.hosts import get_host, stop_host
 from erfnet_jobs.registry.tables import Host
 from erfnet_jobs.settings import load_settings
 from tests.cli_calls import Shell, redis_of
 from tests.layout import empty_dataset
+from tests.registry_steps import seen_device
 
 
 @pytest.fixture
@@ -63,6 +65,23 @@ def test_of_a_drained_host_it_is_said_how_to_resume_it(shell: Shell, tmp_path: P
         assert stop_host(session, "h1", "i")
     assert "stopped, drained" in shell("hosts").out
     assert "its worker was stopped: start it with 'erfnet-jobs up' there, and drained:" in shell("status", 1).err
+
+
+def test_a_dry_run_tells_what_placement_would_decide(shell: Shell, tmp_path: Path) -> None:
+    chips = [seen_device(number, "ascend", "910A", "910A") for number in range(8)]
+    with shell.registry() as registry, registry.write() as session:
+        store_devices(session, "h1", chips)
+    shell("hosts", "cordon", "h1:0,1,3,4", "--reason", "hot")
+
+    train = ("submit", "train", "--data", empty_dataset(tmp_path / "data"), "--no-eval", "--cards", "4")
+    planned = shell(*train, "--dry-run")
+
+    assert "h1: 4 of 4 devices free" in planned.out
+    why = "waits for devices that get no jobs now, see 'erfnet-jobs hosts': 0-1,3-4 of h1"
+    assert f"If it were the next job: it {why}." in planned.out
+    assert shell(*train, "--dry-run", "--json").json["now"] == {"parts": [], "reason": why}
+    shell("hosts", "uncordon", "h1:4")
+    assert "it would get devices 4,5,6,7 of h1 now." in shell(*train, "--dry-run").out
 
 
 def test_down_marks_a_worker_that_was_killed_as_stopped(tmp_path: Path) -> None:
