@@ -87,7 +87,10 @@ class Settings:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError("give seconds, such as 2") from None
     if not 0 < value < 1e7:
         raise ValueError("not a positive number of seconds")
     return value

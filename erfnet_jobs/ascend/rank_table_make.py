@@ -48,7 +48,7 @@ def known_devices(devices: Sequence[Device], wanted: Sequence[int] | None = None
     if not chips:
         raise NoHostFits(
             "this host has no Ascend devices, and jobs on CPU slots need no rank table: run this on an Ascend host; "
-            "'erfnet-jobs devices' tells what npu-smi finds here"
+            "where this is one, see with 'npu-smi info' and 'ls /dev/davinci*' whether its driver is loaded"
         )
     if wanted is not None and len(set(wanted)) < len(wanted):
         raise UsageError(f"devices are {','.join(map(str, wanted))}: give each once")

@@ -113,6 +113,7 @@ def test_a_host_without_ascend_devices(shell: Shell, monkeypatch: pytest.MonkeyP
     called = shell("rank-table")
     assert called.code == NoHostFits.exit_code
     assert "run this on an Ascend host" in called.err
+    assert "whether its driver is loaded" in called.err
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,11 @@ def test_a_config_file_that_is_wrong(tmp_path: Path, config: str, named: str) ->
         _load(tmp_path)
 
 
+def test_what_is_no_number_is_told_what_one_is(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="BEAT_INTERVAL is 'fast': give seconds, such as 2"):
+        _load(tmp_path, ERFNET_JOBS_BEAT_INTERVAL="fast")
+
+
 def test_a_config_file_that_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "config.toml").mkdir()
     with pytest.raises(UsageError, match="cannot be read"):
