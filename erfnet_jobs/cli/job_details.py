@@ -1,5 +1,7 @@
 """Everything about one job, for people: how it is, why it failed, what it left and what to do next."""
 
+import sys
+
 from erfnet_jobs.cli.measures import short_text, where_text
 from erfnet_jobs.cli.output import (
     Column,
@@ -12,11 +14,14 @@ from erfnet_jobs.cli.output import (
     screen_width,
     seconds_since,
     table,
+    terminal_width,
+    wrapped,
 )
 
 ENDED = ("succeeded", "failed", "cancelled", "skipped")
 SHOWN_LINES = 12
 SHOWN_ROWS = 8
+EVENT_INDENT = " " * 6
 
 
 def details_lines(job: Document) -> list[str]:
@@ -148,7 +153,8 @@ def _file(row: Document) -> str:
 def _events(job: Document) -> list[str]:
     shown = job["events"][-SHOWN_ROWS:]
     lines = [f"{event['at']}  {event['kind']}: {' '.join(event['text'].split())}" for event in shown]
-    return ["Events", *_indented(lines)] if lines else []
+    width = terminal_width(sys.stdout)
+    return ["Events", *(wrapped(line, width, EVENT_INDENT) for line in _indented(lines))] if lines else []
 
 
 def _files(job: Document) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from erfnet_jobs.cli.output import duration, percent, screen_width, shorten
+from erfnet_jobs.cli.output import duration, percent, screen_width, shorten, warn
 from erfnet_jobs.reports import (
     ArtifactWritten,
     CheckpointRemoved,
@@ -83,7 +83,7 @@ class Course:
         """Take one line of a rank's reports."""
         match line.report:
             case None:
-                click.echo(f"warning: rank {line.rank} wrote what is no report: {line.problem}", err=True)
+                warn(f"rank {line.rank} wrote what is no report: {line.problem}")
             case Progress() as progress:
                 self.fraction = progress.fraction
                 self.live.show(progress_text(progress), (progress.stage, progress.epoch))

@@ -1,12 +1,14 @@
 """How the commands print: JSON documents, tables as wide as the terminal, numbers and times as people read them."""
 
 import json
+import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from textwrap import wrap
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -14,6 +16,7 @@ Document = Mapping[str, Any]
 UNKNOWN = "-"
 # Wide enough for any table of ours; used where the output is no terminal.
 PIPE_WIDTH = 200
+LEAST_WIDTH = 40
 GAP = 2
 
 
@@ -25,6 +28,35 @@ def print_json(document: object) -> None:
 def screen_width() -> int:
     """Columns of the terminal (COLUMNS counts first); 200 where the output is piped."""
     return shutil.get_terminal_size((PIPE_WIDTH, 24)).columns
+
+
+def terminal_width(stream: TextIO) -> int | None:
+    """Columns of the terminal that the stream writes to (COLUMNS counts first); None where it is none."""
+    if not stream.isatty():
+        return None
+    given = os.environ.get("COLUMNS", "")
+    columns = int(given) if given.isdecimal() else os.get_terminal_size(stream.fileno()).columns
+    return max(columns, LEAST_WIDTH) if columns else None
+
+
+def wrapped(text: str, width: int | None, indent: str = "") -> str:
+    """The lines of the text broken between words to fit `width` columns, if given; what goes on starts with `indent`.
+
+    Words are never broken, so that paths and commands can be copied.
+    """
+    if width is None:
+        return text
+    lines = [
+        part
+        for line in text.split("\n")
+        for part in wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]
+    ]
+    return "\n".join(lines)
+
+
+def tell(text: str) -> None:
+    """Write lines to stderr, wrapped where that is a terminal."""
+    click.echo(wrapped(text, terminal_width(sys.stderr)), err=True)
 
 
 @dataclass(frozen=True)
@@ -163,4 +195,4 @@ def fields(pairs: Sequence[tuple[str, object]], width: int | None = None) -> lis
 
 def warn(message: str) -> None:
     """A warning on stderr."""
-    click.echo(f"warning: {message}", err=True)
+    tell(f"warning: {message}")

@@ -103,11 +103,24 @@ def root(ctx: click.Context, home: str | None, database_url: str | None, broker_
 
 
 def _report(kind: str, message: str, code: int, as_json: bool) -> None:
+    from erfnet_jobs.cli.output import tell
+
     if as_json:
         import json
 
         click.echo(json.dumps({"error": {"type": kind, "message": message, "exit_code": code}}))
-    click.echo(f"error: {message}", err=True)
+    tell(f"error: {message}")
+
+
+def _show(error: click.ClickException) -> None:
+    """As click does, with the usage where it is a wrong one."""
+    from io import StringIO
+
+    from erfnet_jobs.cli.output import tell
+
+    text = StringIO()
+    error.show(text)
+    tell(text.getvalue().rstrip("\n"))
 
 
 def _told(error: Exception, as_json: bool) -> int:
@@ -134,7 +147,7 @@ def run_command(args: Sequence[str]) -> int:
         if as_json:
             _report("UsageError", error.format_message(), error.exit_code, as_json)
         else:
-            error.show()
+            _show(error)
         return error.exit_code
     except Exception as error:
         if "--debug" in args:

@@ -100,20 +100,20 @@ def _run(
 
 
 def _tell(plan: "Plan", course: "Course", result: "GangResult", as_json: bool) -> None:
-    from erfnet_jobs.cli.output import print_json
+    from erfnet_jobs.cli.output import print_json, tell, warn
     from erfnet_jobs.states import Outcome
 
     if as_json:
         print_json(_document(plan, course, result))
     if result.left:
-        click.echo(f"warning: these processes could not be ended: {', '.join(map(str, result.left))}", err=True)
+        warn(f"these processes could not be ended: {', '.join(map(str, result.left))}")
     if result.outcome is Outcome.SUCCEEDED:
         if not as_json:
             _print_results(plan, course)
         return
     if result.outcome is not Outcome.CANCELLED:
         _print_failure(result)
-    click.echo(f"error: {result.message}", err=True)
+    tell(f"error: {result.message}")
     click.get_current_context().exit(_exit_code(result))
 
 

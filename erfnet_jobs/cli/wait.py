@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from erfnet_jobs.cli.output import Document, duration, number, percent, print_json
+from erfnet_jobs.cli.output import Document, duration, number, percent, print_json, warn
 from erfnet_jobs.cli.session import Session
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _ended(session: Session, job_id: int, deadline: float | None, line: "LiveLin
             if left is not None and left <= 0:
                 raise
             line.end()
-            click.echo(f"warning: {error}; waiting for it", err=True)
+            warn(f"{error}; waiting for it")
             time.sleep(5)
 
 

@@ -1,5 +1,11 @@
 """Tables fit their width; numbers and times read as people read them."""
 
+import os
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +21,8 @@ from erfnet_jobs.cli.output import (
     percent,
     shorten,
     table,
+    terminal_width,
+    wrapped,
 )
 from erfnet_jobs.cli.status import job_table
 
@@ -141,3 +149,40 @@ def test_paths_lose_their_beginning() -> None:
     rows = [{"id": "1", "path": "/runs/of/somebody/checkpoints/ERFNet.ckpt"}]
     assert table(rows, columns, 100)[1].endswith("/runs/of/somebody/checkpoints/ERFNet.ckpt")
     assert table(rows, columns, 24)[1].endswith("…kpoints/ERFNet.ckpt")
+
+
+def test_text_is_wrapped_between_words_and_words_stay_whole() -> None:
+    path = "/a/long/path/that/is/longer/than/the/line.log"
+    text = f"error: it is at {path}: read it\n  | a line"
+    assert wrapped(text, None) == text
+    assert wrapped(text, 40, "    ") == f"error: it is at\n    {path}:\n    read it\n  | a line"
+
+
+def test_only_a_terminal_has_a_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "rb"), os.fdopen(theirs, "w") as terminal:
+        assert terminal_width(terminal) is None  # a terminal that does not know its size
+        termios.tcsetwinsize(theirs, (24, 80))
+        assert terminal_width(terminal) == 80
+        monkeypatch.setenv("COLUMNS", "100")
+        assert terminal_width(terminal) == 100
+    with Path(os.devnull).open("w") as file:
+        assert terminal_width(file) is None
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("submit", "train", "--cards", "1")])
+def test_errors_are_wrapped_on_a_terminal_only(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment |= {"ERFNET_JOBS_BEAT_INTERVAL": "fast", "LC_ALL": "C.UTF-8"}
+    command = [sys.executable, "-m", "erfnet_jobs", *arguments, *(("--no-such-option",) * (len(arguments) > 1))]
+    piped = subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stderr
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 40))
+    subprocess.run(command, env=environment, stderr=theirs, check=False)
+    os.close(theirs)
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        shown = terminal.read(10_000).decode().replace("\r\n", "\n")
+    assert shown.split() == piped.split()
+    assert max(map(len, piped.splitlines())) > 40
+    assert all(len(line) <= 40 or " " not in line for line in shown.splitlines())
