@@ -14,6 +14,10 @@ from erfnet_jobs.own_address import own_address
 
 PREFIX = "ERFNET_JOBS_"
 HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+# What this program's processes, and its tests, tell each other; no settings.
+INTERNAL = frozenset(
+    {"ATTEMPT_MARK", "DEVICE_TARGET", "LIFELINE_FD", "RANK_CORES", "RANK_HOST", "RANK_MODULE", "SCRIPT", "SERVED_FROM"}
+)
 # May hold passwords: never shown, not in a traceback either.
 SECRET = frozenset({"broker_url", "database_url"})
 CONFIG_NAME = "config.toml"
@@ -166,9 +170,10 @@ def _config(home: Path, names: frozenset[str]) -> dict[str, Any]:
 def load_settings(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Settings from flags (None values do not count), environment, config file and defaults, in that order.
 
-    Raises UsageError naming the source of a value that cannot be read.
+    Raises UsageError naming the source of a value that cannot be read, and variables that are no settings.
     """
     names = frozenset(entry.name for entry in fields(Settings))
+    _refuse_unknown(names, environ)
     given = {name: _read(name, value, f"--{name}") for name, value in (flags or {}).items() if value is not None}
     for name in names:
         if (text := environ.get(PREFIX + name.upper())) and name not in given:
@@ -188,6 +193,21 @@ def load_settings(flags: Mapping[str, object] | None = None, environ: Mapping[st
         )
     _check_times(settings)
     return settings
+
+
+def _refuse_unknown(names: frozenset[str], environ: Mapping[str, str]) -> None:
+    """A misspelt variable would be as if it were not set, and nobody would know."""
+    known = {PREFIX + name.upper() for name in names}
+    internal = {PREFIX + name for name in INTERNAL}
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known | internal)
+    if not unknown:
+        return
+    from difflib import get_close_matches
+
+    name = unknown[0]
+    close = get_close_matches(name, known, cutoff=0.8)
+    meant = f": {' or '.join(close)} may be meant" if close else ""
+    raise UsageError(f"{name} is no setting{meant}; correct it, or take it out of the environment ('unset {name}')")
 
 
 def _check_times(settings: Settings) -> None:

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from erfnet_jobs.ascend import environment
 from erfnet_jobs.errors import UsageError
-from erfnet_jobs.settings import PREFIX, Settings, environment_of, load_settings, with_home
+from erfnet_jobs.launch import program, scripted_rank
+from erfnet_jobs.local import marks
+from erfnet_jobs.settings import INTERNAL, PREFIX, Settings, environment_of, load_settings, with_home
 
 PATHS = st.text("abc/ é-_.", min_size=1, max_size=12).map(lambda text: Path("/" + text))
 SECONDS = st.floats(1e-3, 1e6)
@@ -144,3 +147,21 @@ def test_a_url_is_no_part_of_an_error_or_of_a_traceback(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"broker_url in .*: one value is needed") as caught:
         load_settings({"home": tmp_path}, {})
     assert "secret" not in str(caught.value)
+
+
+def test_a_variable_that_is_no_setting_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"ERFNET_JOBS_LEASE_TIMOUT is no setting: ERFNET_JOBS_LEASE_TIMEOUT"):
+        _load(tmp_path, ERFNET_JOBS_LEASE_TIMOUT="60")
+    with pytest.raises(UsageError, match=r"ERFNET_JOBS_COLOUR is no setting; correct it"):
+        _load(tmp_path, ERFNET_JOBS_COLOUR="blue")
+    with pytest.raises(UsageError, match="ERFNET_JOBS_BEAT_INTERVAL 60 s"):
+        _load(tmp_path, ERFNET_JOBS_BEAT_INTERVAL="60")
+
+
+def test_what_processes_tell_each_other_is_no_unknown_setting(tmp_path: Path) -> None:
+    of_this_program = {
+        *(environment.ATTEMPT_MARK, environment.DEVICE_TARGET, environment.LIFELINE_FD, environment.RANK_CORES),
+        *(environment.RANK_HOST, marks.MARK, program.RANK_MODULE, scripted_rank.SCRIPT),
+    }
+    assert {PREFIX + name for name in INTERNAL} == of_this_program
+    _load(tmp_path, **dict.fromkeys(of_this_program, "1"))
