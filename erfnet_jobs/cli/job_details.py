@@ -19,6 +19,7 @@ from erfnet_jobs.cli.output import (
 )
 
 ENDED = ("succeeded", "failed", "cancelled", "skipped")
+UNSTARTED = ("waiting", "queued", "assigned")
 SHOWN_LINES = 12
 SHOWN_ROWS = 8
 EVENT_INDENT = " " * 6
@@ -33,31 +34,43 @@ def details_lines(job: Document) -> list[str]:
 def _summary(job: Document) -> list[str]:
     title = f"Job {job['id']}  {job['kind']}  {job['state']}" + (f"  {job['name']}" if job["name"] else "")
     epoch = f"{job['epoch']} of {job['epochs']}" if job["epoch"] else None
+    stage = f"{job['stage']}, epoch {epoch}, step {job['step']} of {job['steps']}"
+    # Between two attempts the row still has what the last one reported.
+    started = job["state"] not in UNSTARTED
     took = seconds_since(job["started_at"], job["ended_at"])
     settings = ", ".join(
         f"{name} {_plain(value)}" for name, value in job["spec"].items() if value not in (None, job["kind"])
     )
     pairs = [
         ("why", job["reason"]),
-        ("progress", f"{percent(job['progress'])}" + (f", {job['phase']}" if job["phase"] else "")),
-        ("stage", f"{job['stage']}, epoch {epoch}, step {job['step']} of {job['steps']}" if job["stage"] else None),
+        ("progress", _progress(job) if started else None),
+        ("stage", stage if started and job["stage"] else None),
         ("loss", None if job["loss"] is None else number(job["loss"], 4)),
         ("batch", batch_text(job["training"])),
         ("learning rate", learning_rate_text(job["training"])),
         ("mean IoU", None if job["mean_iou"] is None else number(job["mean_iou"], 4)),
-        ("speed", f"{job['images_per_second']:.1f} images/s" if job["images_per_second"] else None),
-        ("ETA", duration(job["eta_seconds"]) if job["eta_seconds"] else None),
+        ("speed", f"{job['images_per_second']:.1f} images/s" if started and job["images_per_second"] else None),
+        ("ETA", duration(job["eta_seconds"]) if started and job["eta_seconds"] else None),
         ("cards", f"{job['cards']}" + (f" on {', '.join(job['hosts'])}" if job["hosts"] else "")),
-        ("attempt", f"{job['attempt']}, tried again until {job['max_attempts']} have failed"),
+        ("attempt", _attempt(job)),
         ("time limit", f"{duration(job['time_limit'])} an attempt" if job["time_limit"] else None),
         ("submitted", f"{job['created_at']} by {job['user']}"),
-        ("took" if job["ended_at"] else "runs for", duration(took) if took is not None else None),
+        ("took" if job["ended_at"] else "runs for", duration(took) if started and took is not None else None),
         ("not before", job["not_before"]),
         ("after jobs", ", ".join(map(str, job["needs"])) or None),
         ("before jobs", ", ".join(map(str, job["needed_by"])) or None),
         ("settings", settings),
     ]
     return [title, *_indented(fields(pairs, screen_width() - 2))]
+
+
+def _progress(job: Document) -> str:
+    return percent(job["progress"]) + (f", {job['phase']}" if job["phase"] else "")
+
+
+def _attempt(job: Document) -> str:
+    again = f", tried again until {job['max_attempts']} have failed" if job["max_attempts"] > 1 else ""
+    return f"{job['attempt']}{'' if job['state'] in ENDED else again}"
 
 
 def batch_text(training: Document | None) -> str | None:
@@ -166,6 +179,10 @@ def _files(job: Document) -> list[str]:
 
 def _next(job: Document) -> list[str]:
     number_, state = job["id"], job["state"]
+    if state == "failed" and not job["attempts"]:
+        return ["Next: mend the cause, and submit again."]
+    if state not in ENDED and not job["attempts"]:
+        return [f"Next: 'erfnet-jobs wait {number_}' shows when it starts, and waits for its end."]
     if state == "failed":
         return [f"Next: read the whole log with 'erfnet-jobs logs {number_}', mend the cause, and submit again."]
     if state == "succeeded" and job["kind"] in ("train", "eval"):

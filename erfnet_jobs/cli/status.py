@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from erfnet_jobs.cli.job_details import details_lines
+from erfnet_jobs.cli.job_details import UNSTARTED, details_lines
 from erfnet_jobs.cli.output import (
     GAP,
+    UNKNOWN,
     Column,
     Document,
     age,
@@ -32,6 +33,8 @@ INDENT = "     `- "
 
 def progress(job: Document) -> str:
     """How far: stage, epoch and per cent while it runs, or what it does instead."""
+    if job["state"] in UNSTARTED:
+        return UNKNOWN
     if job["state"] in ("running", "starting") and job["phase"] and not job["progress"]:
         return str(job["phase"])
     if job["state"] == "running" and job["stage"]:
@@ -59,7 +62,7 @@ COLUMNS = (
     Column("progress", progress),
     Column("loss", lambda job: number(job["loss"], 3), keep=5, right=True),
     Column("mIoU", lambda job: number(job["mean_iou"], 3), keep=7, right=True),
-    Column("eta", lambda job: duration(job["eta_seconds"]), keep=6, right=True),
+    Column("eta", lambda job: duration(None if job["state"] in UNSTARTED else job["eta_seconds"]), keep=6, right=True),
     Column("age", _time, keep=8, right=True),
 )
 

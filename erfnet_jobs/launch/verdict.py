@@ -124,9 +124,14 @@ def scheduler_failure(death: Death) -> GangResult:
     return GangResult(Outcome.FAILED, None, death.exit_code, death.signal, RanksFailed.__name__, message)
 
 
-def timed_out(limit: float) -> GangResult:
-    """The result of a part that ran longer than its time limit (seconds). The next attempt would, too."""
-    message = f"it ran longer than its time limit of {limit:g} s: its checkpoints are kept; give a longer --time-limit"
+def timed_out(limit: float, *, kept: bool) -> GangResult:
+    """The result of a part that ran longer than its time limit (seconds). The next attempt would, too.
+
+    `kept`: whether it has left checkpoints, or went on from one.
+    """
+    checkpoints = "its checkpoints are kept; " if kept else ""
+    since = "counted from the start of its processes"
+    message = f"it ran longer than its time limit of {limit:g} s, {since}: {checkpoints}give a longer --time-limit"
     return GangResult(Outcome.TIMED_OUT, message=message, permanent=True)
 
 

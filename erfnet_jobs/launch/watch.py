@@ -36,7 +36,7 @@ from erfnet_jobs.launch.verdict import (
     scheduler_failure,
     timed_out,
 )
-from erfnet_jobs.reports import Done, Failed, Hello, MalformedReport, Report, decode, read_lines
+from erfnet_jobs.reports import CheckpointWritten, Done, Failed, Hello, MalformedReport, Report, decode, read_lines
 from erfnet_jobs.states import Outcome
 
 POLL_INTERVAL = 0.1
@@ -94,6 +94,7 @@ class GangWatch:
         self._done: set[int] = set()
         self._said: dict[int, Said] = {}
         self._misplaced: GangResult | None = None
+        self._has_checkpoints = gang.plan.resume is not None
         self._started_at = time.monotonic()
         self._exit_patience = Patience(EXIT_PATIENCE)
         self._victim_patience = Patience(VICTIM_PATIENCE)
@@ -137,6 +138,7 @@ class GangWatch:
         while block := self._read(0, self.gang.plan.report_path(0)):
             for line in block:
                 self._stillness.hear(line.report)
+                self._has_checkpoints |= isinstance(line.report, CheckpointWritten)
 
     def _read(self, rank: int, path: Path) -> list[ReportLine]:
         start = self._offsets[rank]
@@ -162,6 +164,7 @@ class GangWatch:
     def _note(self, line: ReportLine) -> None:
         rank, report = line.rank, line.report
         self._stillness.hear(report)
+        self._has_checkpoints |= isinstance(report, CheckpointWritten)
         if isinstance(report, Hello) and self._misplaced is None and (text := misplaced(self.gang.plan, report)):
             self._misplaced = landed_elsewhere(rank, text)
         if isinstance(report, Done):
@@ -183,7 +186,7 @@ class GangWatch:
             return scheduler_failure(scheduler)
         limit = self.gang.plan.time_limit
         if limit is not None and time.monotonic() - self._started_at > limit:
-            return timed_out(limit)
+            return timed_out(limit, kept=self._has_checkpoints)
         if still := self._stillness.verdict:
             logs = Path(self.gang.plan.run_dir, "logs")
             return GangResult(Outcome.STUCK, message=f"{still}; the logs of all ranks are in {logs}")

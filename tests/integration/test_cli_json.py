@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from erfnet_jobs.jobs import Part
-from erfnet_jobs.registry.attempts import assign, claim, report_running
+from erfnet_jobs.registry.attempts import assign, claim, end_attempt, report_running
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.tables import Checkpoint, Evaluation, LogTail, Metric
 from tests.cli_calls import Shell, redis_of
 from tests.layout import empty_dataset
+from tests.registry_steps import failed
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 JOB_KEYS = {
@@ -189,6 +190,24 @@ def test_a_dry_run_does_nothing(shell: Shell, data: Path) -> None:
     assert "65 epochs" in text
     assert "If it were the next job: it would get device 0 of h1 now." in text
     assert "Nothing was submitted" in text
+
+
+def test_between_attempts_nothing_of_the_last_one_is_shown_as_of_now(shell: Shell, data: Path, tmp_path: Path) -> None:
+    shell("submit", "train", "--data", data, "--cards", "2", "--no-eval")
+    assert "logs 1" not in shell("status", 1).out
+    run_a_while(shell, 1, tmp_path)
+    assert "runs for" in shell("status", 1).out
+    with shell.registry() as registry, registry.write() as session:
+        assert end_attempt(session, 1, 1, failed(), 60)
+
+    text = shell("status", 1).out
+
+    assert "Job 1  train  queued" in text
+    assert not [word for word in ("  progress  ", "  stage  ", "  speed  ", "  ETA  ", "runs for") if word in text]
+    assert "tried again until 3 have failed" in text
+    assert "logs 1 --follow" in text
+    listed = shell("status").out.splitlines()
+    assert "%" not in listed[1]
 
 
 def test_documents_about_a_job_that_runs(shell: Shell, data: Path, tmp_path: Path) -> None:

@@ -58,7 +58,10 @@ def test_an_attempt_that_takes_longer_is_ended_and_not_tried_again(
 
     ended = site.until(1, JobState.FAILED)
 
-    assert (ended.reason or "").startswith("it ran longer than its time limit of 2 s: its checkpoints are kept")
+    since = "it ran longer than its time limit of 2 s, counted from the start of its processes: "
+    assert (ended.reason or "").startswith(f"{since}its checkpoints are kept; give")
+    assert run_command([*command, "status", "1"]) == 0
+    assert "tried again until" not in capsys.readouterr().out
     (attempt,) = site.attempts(1)
     assert (attempt.outcome, attempt.permanent) == (Outcome.TIMED_OUT, True)
     (kept,) = site.ask(lambda session: list_checkpoints(session, 1))
@@ -80,4 +83,6 @@ def test_work_in_the_foreground_has_a_limit_too(
     )
 
     assert code != 0
-    assert "it ran longer than its time limit of 1 s" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "it ran longer than its time limit of 1 s" in said
+    assert "checkpoints are kept" not in said
