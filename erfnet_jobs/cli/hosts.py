@@ -10,8 +10,9 @@ from erfnet_jobs.cli.session import Session
 
 
 def _devices(host: Document) -> str:
-    kinds = dict.fromkeys(device["name"] for device in host["devices"] if device["present"])
-    return f"{host['usable']} x {'/'.join(kinds)}" if kinds else "none"
+    names = [device["name"] for device in host["devices"] if device["present"]]
+    usable = "" if host["usable"] == len(names) else f", {host['usable']} usable"
+    return f"{len(names)} x {'/'.join(dict.fromkeys(names))}{usable}" if names else "none"
 
 
 def _state(host: Document) -> str:
@@ -31,6 +32,8 @@ def _fault(device: Document) -> str:
     elif device["health"] != "ok":
         code = f" (error code {device['error_code']})" if device["error_code"] else ""
         found.append(f"{device['health']}{code}")
+    if device["link"] == "down":
+        found.append("link down")
     if device["busy"]:
         found.append(f"busy: {device['busy']}")
     if device["cordoned"]:

@@ -62,16 +62,18 @@ def test_lifting_a_cordon_tells_of_what_is_left_on_the_device(shell: Shell) -> N
         assert assign(session, job, 0, [Part("h1", (1,), 0)], "/runs/1")
         assert claim(session, job, 1, "h1", None)
         assert end_attempt(session, job, 1, failed(permanent=True), 0)
-        ill = Device(2, ASCEND_CHIP, "910B3", health="alarm", error_code="80E01801")
+        ill = Device(2, ASCEND_CHIP, "910B3", health="alarm", error_code="80E01801", link="down")
         store_devices(session, "h1", [Seen(ill, fit=False, busy="process 4711 (python3)")])
     called = shell("hosts", "uncordon", "h1:1,2")
     assert called.code == 0
     assert f"devices 1 of h1: job {job} has ended, and processes of it are still there" in called.err
     assert "device 2 of h1 is busy with process 4711 (python3)" in called.err
     assert "device 2 of h1 is alarm" in called.err
-    assert "h1, device 2: alarm (error code 80E01801), busy: process 4711 (python3)" in shell("hosts").out
+    told = shell("hosts").out
+    assert "h1, device 2: alarm (error code 80E01801), link down, busy: process 4711 (python3)" in told
+    assert "3 x CPU slot/910B3, 2 usable" in told
     texts = [event["text"] for event in shell("events", "--host", "h1", "--json").json]
-    assert texts[-2:] == [
+    assert texts[-3:-1] == [
         "device 2: ok -> alarm (error code 80E01801); no job gets it",
         "device 2: busy with process 4711 (python3), which is none of ours; no job gets it",
     ]
