@@ -207,7 +207,8 @@ def plan_lines(plan: Document) -> list[str]:
                 f"    batch {batch_text(job['training'])}, learning rate {learning_rate_text(job['training'])}"
             )
         lines += [
-            f"    stage {stage['stage']}: {stage['epochs']} epochs, {_lr(stage)}" for stage in job.get("stages", ())
+            f"    stage {stage['stage']}: {stage['epochs']} epoch{'s' if stage['epochs'] > 1 else ''}, {_lr(stage)}"
+            for stage in job.get("stages", ())
         ]
         if not job.get("stages"):
             lines.append(f"    {', '.join(_settings(job['spec']))}")

@@ -20,12 +20,12 @@ def check_rank_table(request: Request) -> RankTable | None:
     if request.rank_table is None:
         return None
     table = _sound(request.rank_table)
+    if request.devices is not None or request.host is not None:
+        raise UsageError("the rank table says which devices of which hosts a job gets: leave --devices and --host out")
     if request.spec.cards != table.world_size:
         raise UsageError(
             f"cards is {request.spec.cards}, and the rank table has {table.world_size} devices: leave --cards out"
         )
-    if request.devices is not None or request.host is not None:
-        raise UsageError("the rank table says which devices of which hosts a job gets: leave --devices and --host out")
     return table
 
 

@@ -77,7 +77,13 @@ def submit_job(
         created_at=now(session),
     )
     session.add_all(JobDependency(job_id=job.id, needs_job_id=needs) for needs in dict.fromkeys(request.after))
-    record_event(session, "submitted", f"{request.spec.kind} on {request.spec.cards} cards", job=job.id, actor=actor)
+    record_event(
+        session,
+        "submitted",
+        f"{request.spec.kind} on {request.spec.cards} card{'s' if request.spec.cards > 1 else ''}",
+        job=job.id,
+        actor=actor,
+    )
     return job
 
 

@@ -61,6 +61,7 @@ def test_the_job_gets_the_devices_of_the_table(shell: Shell) -> None:
         (((0, 0), (1, 1)), "127.0.0.9", (), BadData, "no registered host has the address"),
         (((0, 0), (1, 2)), "127.0.0.1", (), BadData, "there is no 1"),
         (((0, 0), (1, 1)), "127.0.0.1", ("--cards", "3"), UsageError, "leave --cards out"),
+        (((0, 0), (1, 1)), "127.0.0.1", ("--devices", "0"), UsageError, "leave --devices and --host out"),
         (((0, 0), (1, 1)), "127.0.0.1", ("--devices", "0,1"), UsageError, "leave --devices and --host out"),
         (((0, 0), (1, 1)), "127.0.0.1", ("--host", "h1"), UsageError, "leave --devices and --host out"),
     ],
