@@ -21,7 +21,7 @@ from erfnet_jobs.files import make_private_folder
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import set_drained, stop_host
 from erfnet_jobs.settings import Settings, load_settings
-from workers.aftermath import end_unstarted
+from workers.aftermath import take_over
 from workers.app import Consumer
 from workers.device_watch import DeviceWatch
 from workers.logs import set_up_logging
@@ -96,10 +96,11 @@ def run_worker(settings: Settings, devices: int | None, *, drain: bool = False) 
         log.info("queues at %s, runs in %s", shown_url(settings.resolved_broker_url), settings.runs)
         if note := address_note(settings, registry):
             log.warning("%s", note)
-        end_unstarted(registry, settings)
+        supervisors = take_over(registry, settings)
         Consumer(settings, news).start()
         watch = _watch_of(settings, devices, first, news) if first.watched else None
-        Rounds(settings, registry, instance, news, OwnDevices(settings, registry, first, watch)).run()
+        own = OwnDevices(settings, registry, first, watch)
+        Rounds(settings, registry, instance, news, own, supervisors=supervisors).run()
         with registry.write() as session:
             stop_host(session, settings.host_name, instance)
             # The next worker gets jobs again, unless somebody else has drained the host, or this drain did not end.

@@ -13,6 +13,7 @@ from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.parts import HeldPart, PartKey, held_part, held_parts, lease_pid
 from erfnet_jobs.settings import Settings
 from erfnet_jobs.states import Outcome
+from workers.children import Supervisors
 from workers.course import Course
 from workers.reaper import KILL_SECONDS, mark_of
 
@@ -38,15 +39,23 @@ def supervisor_ended(registry: Registry, key: PartKey, how: str, settings: Setti
     return Course(plan, settings, registry).end(GangResult(Outcome.LOST, message=reason, left=left))
 
 
-def end_unstarted(registry: Registry, settings: Settings) -> None:
-    """End the parts that the worker before this one claimed, without a supervisor to show for it."""
+def take_over(registry: Registry, settings: Settings) -> Supervisors:
+    """The supervisors that the worker before this one has started.
+
+    Parts that it claimed, without a supervisor to show for it, are ended.
+    """
+    supervisors, silent = Supervisors(), []
     with registry.read() as session:
-        claimed = [part for part in held_parts(session, settings.host_name) if part.leased]
-        silent = [part for part in claimed if lease_pid(session, part.key) is None]
+        for part in held_parts(session, settings.host_name):
+            if (pid := lease_pid(session, part.key)) is not None:
+                supervisors.adopt(part.key, pid, mark_of(part))
+            elif part.leased:
+                silent.append(part)
     for part in silent:
         reason = f"the worker of {settings.host_name} ended before it had started the part's supervisor"
         if not processes_with_mark(mark_of(part)) and _end_as_lost(registry, part, reason, settings, clear=True):
             log.warning("job %d, attempt %d is lost: %s", part.key.job, part.key.attempt, reason)
+    return supervisors
 
 
 def _end_as_lost(registry: Registry, part: HeldPart, reason: str, settings: Settings, *, clear: bool) -> bool:

@@ -45,13 +45,15 @@ class Rounds:
         news: News,
         devices: OwnDevices,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        supervisors: Supervisors | None = None,
     ) -> None:
         self._settings = settings
         self._registry = registry
         self._instance = instance
         self._news = news
         self._devices = devices
-        self._supervisors = Supervisors()
+        self._supervisors = supervisors or Supervisors()
         self._sender = Sender(settings)
         self._clock = clock
         self._lookout = Lookout(registry, settings, clock)

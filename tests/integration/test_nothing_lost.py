@@ -47,6 +47,29 @@ def test_a_dead_supervisor_takes_its_ranks_along_and_the_next_attempt_goes_on(si
     assert "/1/checkpoints/Encoder_stage2-1_7.ckpt" in log
 
 
+def test_a_worker_notices_the_death_of_a_supervisor_that_another_one_started(
+    new_site: NewSite, sqlite_url: str
+) -> None:
+    site = new_site(sqlite_url, lease_timeout=600)
+    site.start_worker()
+    site.script({"attempt 1": HANG, "attempt 2": HANG})
+    job = site.train()
+    site.until(job, RUNNING)
+    site.stop_worker(signal.SIGKILL)
+    site.start_worker()
+
+    os.kill(site.supervisors()[0], signal.SIGKILL)
+
+    eventually(lambda: site.attempts(job)[0].outcome == Outcome.LOST, "the attempt is lost", LOST_SECONDS)
+    assert "its supervisor on here ended without a word" in (site.attempts(job)[0].reason or "")
+    eventually(lambda: len(site.attempts(job)) == 2 and site.attempts(job)[1].started_at, "the next attempt runs")
+    site.stop_worker(signal.SIGKILL)
+    os.kill(site.supervisors()[0], signal.SIGKILL)
+    site.start_worker()
+    site.until(job, SUCCEEDED)
+    assert site.attempts(job)[1].outcome == Outcome.LOST
+
+
 @pytest.mark.parametrize(
     "times",
     [
