@@ -14,6 +14,7 @@ from erfnet_jobs.errors import NoHostFits
 from erfnet_jobs.jobs import Request
 from erfnet_jobs.placement import Demand, HostState, can_ever_run, families_of_kind, none_open
 from erfnet_jobs.placement.decide import Placing
+from erfnet_jobs.placement.ever import counts_that_work
 from erfnet_jobs.registry.checkpoints import resolve_checkpoints
 from erfnet_jobs.registry.events import Actor
 from erfnet_jobs.registry.jobs import get_job, new_group, submit_job
@@ -104,7 +105,7 @@ class HostsSeen:
         hosts = self._current(session)
         demand = _demand(request)
         if why := can_ever_run(demand, hosts):
-            raise NoHostFits(f"no host can ever run this: {why}; {_wish(demand, hosts)}")
+            raise NoHostFits(f"no host can ever run this: {why}{_wish(demand, hosts)}")
         if not hosts:
             return "no host is registered yet: the job waits until one is; start one with 'erfnet-jobs up'"
         return none_open(hosts)
@@ -135,12 +136,14 @@ class HostsSeen:
 
 
 def _wish(demand: Demand, hosts: Sequence[HostState]) -> str:
-    """What to do about a job that no host can ever run."""
+    """What to do about a job that no host can ever run, where the reason does not say it itself."""
     asked = [host for host in hosts if demand.host in (None, host.name)]
     if asked and demand.families is not None and not any(host.family in demand.families for host in asked):
-        return "add such a host" if demand.host is None else "name such a host, or leave --host out"
+        return "; add such a host" if demand.host is None else "; name such a host, or leave --host out"
     exactly = demand.devices is not None or demand.pinned is not None
-    return f"ask for {'other devices' if exactly else 'fewer cards'}, or add a host"
+    if not exactly and counts_that_work(demand, hosts):
+        return ""
+    return f"; ask for {'other devices' if exactly else 'fewer cards'}, or add a host"
 
 
 def plan_document(request: Request) -> Document:

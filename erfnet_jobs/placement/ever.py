@@ -48,7 +48,7 @@ def _why(demand: Demand, hosts: Sequence[HostState]) -> str:
         return _why_not_pinned(demand, in_question)
     if demand.devices is not None:
         return _why_not_devices(demand, in_question, known)
-    if counts := _counts_that_work(demand, in_question):
+    if counts := counts_that_work(demand, in_question):
         return f"{GROUP_RULE}, and of several hosts as many of each, so {demand.cards} do not: {counts}"
     if demand.host is not None:
         return f"it wants {demand.cards} devices of {demand.host}, which has {len(in_question[0].usable)}"
@@ -91,9 +91,13 @@ def _why_not_devices(demand: Demand, hosts: Sequence[HostState], known: str) -> 
     return f"no host has the devices {listed} that it wants: the hosts (and their devices) are {known}"
 
 
-def _counts_that_work(demand: Demand, hosts: Sequence[HostState]) -> str:
+def counts_that_work(demand: Demand, hosts: Sequence[HostState]) -> str:
     """What to ask for where only the group rule is in the way; nothing where something else is."""
-    grouped = [host for host in hosts if host.family == GROUPED_FAMILY and demand.may_go_to(host)]
+    grouped = [
+        replace(host, usable=host.usable | host.present)
+        for host in hosts
+        if host.family == GROUPED_FAMILY and demand.may_go_to(host)
+    ]
     most = sum(len(host.usable) for host in grouped)
     if demand.cards > most or (demand.host is not None and not grouped):
         return ""

@@ -80,6 +80,8 @@ def test_a_dry_run_tells_what_placement_would_decide(shell: Shell, tmp_path: Pat
     why = "waits for devices that get no jobs now, see 'erfnet-jobs hosts': 0-1,3-4 of h1"
     assert f"If it were the next job: it {why}." in planned.out
     assert shell(*train, "--dry-run", "--json").json["now"] == {"parts": [], "reason": why}
+    refused = shell(*train[:-1], "3").err.strip()
+    assert refused.endswith("so 3 do not: ask for 1, 2, 4 or 8")
     shell("hosts", "uncordon", "h1:4")
     assert "it would get devices 4,5,6,7 of h1 now." in shell(*train, "--dry-run").out
 
