@@ -64,13 +64,18 @@ class Table:
         if row := row_under(text, FIRST_ROW, ("npu", "name", "health")):
             self.disordered |= self.first is not None
             self.first = row
-        elif row := row_under(text, SECOND_ROW, ("bus", "ai_core", "memory")):
+        elif row := row_under(text, SECOND_ROW, self._second_needs()):
             self.disordered |= self.first is None or self.second is not None
             self.second = row
         elif row := row_under(text, PROCESS_ROW, ("npu", "pid", "name")):
             self.disordered |= self.second is None or self.process is not None
             self.process = row
         return row is not None
+
+    def _second_needs(self) -> tuple[str, ...]:
+        """Only where NPU ids have cells of their own (Ascend 950) is there one chip a card, and no id of it."""
+        one_chip = self.first is not None and set(self.first.cells[0].groupindex) == {"npu"}
+        return ("bus", "ai_core", "memory") if one_chip else ("chip", "bus", "ai_core", "memory")
 
     def _item(self, line: Line) -> Item:
         for kind, row in (("F", self.first), ("S", self.second)):

@@ -169,6 +169,14 @@ def test_ids_in_cells_of_their_own() -> None:
     )  # fmt: skip
 
 
+def test_a_chip_without_an_id_is_none_where_the_tool_tells_ids() -> None:
+    damaged = FIRST_910.replace("| Chip   ", "|        ").replace(
+        "| 0                    | 0000:C1", "|                      | 0000:C1"
+    )
+    assert damaged != FIRST_910
+    assert parse_info(damaged).value.chips == ()
+
+
 @pytest.mark.parametrize(
     ("whole", "damaged"),
     [
