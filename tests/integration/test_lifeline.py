@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from erfnet_jobs.ascend.environment import LIFELINE_FD
@@ -74,7 +75,10 @@ def test_by_hand_there_is_no_lifeline(tmp_path: Path) -> None:
 
 
 def pipes_of(pid: int) -> set[str]:
-    links = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    links = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # a file that the starting process has closed since it was listed
+            links.add(str(entry.readlink()))
     return {link for link in links if link.startswith("pipe:")}
 
 
