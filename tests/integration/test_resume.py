@@ -21,6 +21,7 @@ from erfnet_jobs.reports import CheckpointWritten
 from erfnet_jobs.states import JobKind, Outcome
 from erfnet_jobs.train_spec import TrainSpec
 from tests.tiny import in_graphs, make_tiny
+from tests.tiny_rank import PAUSE_AFTER
 
 pytestmark = [pytest.mark.mindspore, pytest.mark.xdist_group("gangs")]
 HERE = "here"
@@ -55,8 +56,12 @@ def plan_of(data: Path, run_dir: Path, attempt: int = 1, resume: CheckpointFile 
 
 
 def run(plan: Plan, kill_after: tuple[int, int] | None = None) -> GangResult:
-    """To its end; with `kill_after`, SIGKILL rank 1 when that (stage, epoch)'s checkpoint was reported."""
-    gang = Gang(plan, HERE, program=PROGRAM)
+    """To its end; with `kill_after`, SIGKILL rank 1 when that (stage, epoch)'s checkpoint was reported.
+
+    Rank 0 goes no further then, and so neither does rank 1: small networks would be done before the signal.
+    """
+    paused = {PAUSE_AFTER: "{}-{}".format(*kill_after)} if kill_after else {}
+    gang = Gang(plan, HERE, program=PROGRAM, base_environ={**os.environ, **paused})
     gang.start()
     watch = GangWatch(gang, 120.0, grace=0.5)
     while watch.result is None:
