@@ -15,10 +15,16 @@ FULL = "full"
 PROTOCOLS = (HALF, FULL)
 MINDIR = "mindir"
 ONNX = "onnx"
-EXPORT_FORMATS = (MINDIR, ONNX)
+# MindSpore Lite's own MINDIR, converted from ONNX: what the C++ program for Ascend 310 reads.
+LITE = "lite"
+EXPORT_FORMATS = (MINDIR, ONNX, LITE)
 LOGITS = "logits"
 ARGMAX = "argmax"
 HEADS = (LOGITS, ARGMAX)
+# What the C++ program can write of each picture.
+SAVES = ("labels", "color", "overlay", "logits")
+FP32 = "fp32"
+PRECISIONS = (FP32, "fp16")
 # How a MindRecord stores frames: PNGs without compression, for speed, or each file as it was found.
 RAW = "raw"
 FOUND = "found"

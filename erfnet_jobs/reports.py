@@ -102,7 +102,8 @@ class Evaluated:
     vehicle), None where one occurs in neither truth nor prediction; `mean_iou` and `mean_iou_category` average the
     others, `mean_iou_19` counts absent classes as 0.
     `protocol` is 'half' or 'full', of the encoder alone 'encoder-half' or 'encoder-full'. `size` fields are pixels,
-    `mean_loss` is per-pixel weighted.
+    `mean_loss` is per-pixel weighted, None where the engine does not measure it. Of another engine than MindSpore's,
+    `model_sha256` is the file that it ran, and `images_per_second` how fast it was from file to file.
     """
 
     kind: ClassVar[str] = "evaluated"
@@ -118,20 +119,23 @@ class Evaluated:
     mean_iou: float
     mean_iou_19: float
     pixel_accuracy: float
-    mean_loss: float
+    mean_loss: float | None
     iou_class: tuple[float | None, ...]
     checkpoint_id: int | None = None
     mean_iou_category: float | None = None
     iou_category: tuple[float | None, ...] | None = None
+    model_sha256: str | None = None
+    images_per_second: float | None = None
 
 
 @dataclass(frozen=True)
 class ArtifactWritten:
-    """A file for the user: an exported model ('mindir', 'onnx'), a picture ('overlay'), a table ('metrics').
+    """A file for the user: an exported model ('mindir', 'onnx', 'lite'), a picture ('overlay'), a table ('metrics').
 
     Evaluations draw 'confusion', 'iou' and 'worst'. `path` is absolute or relative to the attempt's folder;
     `difference` is how far an exported model is from the network, as a share of the largest logit. An exported model
-    also tells the checkpoint as it was read: path, hash, size in bytes, and network.
+    also tells the checkpoint as it was read: path, hash, size in bytes, and network. `made_from` is the SHA-256 of the
+    model that it was converted from.
     """
 
     kind: ClassVar[str] = "artifact"
@@ -145,6 +149,7 @@ class ArtifactWritten:
     checkpoint_sha256: str | None = None
     checkpoint_size: int | None = None
     network: str | None = None
+    made_from: str | None = None
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ class Settings:
     keeps what becomes free. `device_interval` is between two looks at the host's devices, and `tool_timeout` how long
     one call of npu-smi or hccn_tool may take; `warning_runs` says whether devices in health Warning get jobs. Where
     `allowed_paths` has folders, the paths of jobs must lie below them.
+    `infer_310` is the C++ program's path (None: beside this Python, or on PATH).
     `remote_control` lets Celery's commands through Redis reach the worker.
     """
 
@@ -63,6 +64,7 @@ class Settings:
     hccn_tool: str | None = None
     hccn_conf: Path = Path("/etc/hccn.conf")
     dev_dir: Path = Path("/dev")
+    infer_310: Path | None = None
 
     @property
     def data_dir(self) -> Path:
@@ -128,6 +130,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "runs": _path,
     "hccn_conf": _path,
     "dev_dir": _path,
+    "infer_310": _path,
     "beat_interval": _seconds,
     "lease_timeout": _seconds,
     "start_timeout": _seconds,

@@ -20,6 +20,7 @@ from erfnet_jobs.choices import (
     SPLITS,
 )
 from erfnet_jobs.errors import UsageError
+from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.spec_checks import check_common, require, require_folder, whole
 from erfnet_jobs.states import JobKind
 from erfnet_jobs.train_spec import TrainSpec
@@ -134,8 +135,10 @@ class InferSpec:
         require_folder("logits", self.logits)
 
 
-Spec = TrainSpec | EvalSpec | ExportSpec | InferSpec
-SPEC_TYPES: Mapping[JobKind, type[Spec]] = {spec.kind: spec for spec in (TrainSpec, EvalSpec, ExportSpec, InferSpec)}
+Spec = TrainSpec | EvalSpec | ExportSpec | InferSpec | Infer310Spec
+SPEC_TYPES: Mapping[JobKind, type[Spec]] = {
+    spec.kind: spec for spec in (TrainSpec, EvalSpec, ExportSpec, InferSpec, Infer310Spec)
+}
 
 
 def _tuples(value: Any) -> Any:

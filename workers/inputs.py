@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from erfnet_jobs.client.data_folders import data_fault
 from erfnet_jobs.errors import BadCheckpoint, BadData
 from erfnet_jobs.files import sha256_of
+from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.plan import CheckpointFile
 from erfnet_jobs.registry.checkpoints import resolve_checkpoints, resumable
 from erfnet_jobs.registry.engine import Registry
@@ -22,11 +23,11 @@ log = logging.getLogger(__name__)
 def named_checkpoints(session: Session, spec: Spec) -> tuple[CheckpointFile, ...]:
     """The files of the checkpoints that a spec names, each once; raises NotFound."""
     match spec:
-        case TrainSpec(checkpoint=None):
+        case TrainSpec(checkpoint=None) | Infer310Spec(checkpoint=None):
             return ()
         case EvalSpec():
             return _to_evaluate(session, spec)
-        case TrainSpec() | ExportSpec() | InferSpec():
+        case TrainSpec() | ExportSpec() | InferSpec() | Infer310Spec():
             return tuple(resolve_checkpoints(session, str(spec.checkpoint)))
 
 
@@ -68,8 +69,13 @@ def check_paths(spec: Spec, inputs: tuple[CheckpointFile, ...]) -> None:
     """Raise BadData or BadCheckpoint, saying what is missing on this host."""
     if isinstance(spec, TrainSpec | EvalSpec):
         _exists(spec.data, "dataset")
-    if isinstance(spec, InferSpec):
+    if isinstance(spec, InferSpec | Infer310Spec):
         _exists(spec.images, "images")
+    if isinstance(spec, Infer310Spec):
+        named = ((spec.model, "model"), (spec.labels, "labels"))
+        for path, what in named:
+            if path is not None:
+                _exists(path, what)
     if unfit := data_fault(spec):
         raise unfit
     faults = [fault for checkpoint in inputs if (fault := _fault_of(Path(checkpoint.path)))]

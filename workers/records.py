@@ -204,6 +204,8 @@ class Records:
                 iou_class=json.dumps(report.iou_class),
                 mean_iou_category=report.mean_iou_category,
                 iou_category=None if report.iou_category is None else json.dumps(report.iou_category),
+                model_sha256=report.model_sha256,
+                images_per_second=_finite(report.images_per_second),
                 created_at=now(session),
             )
         )
@@ -235,6 +237,7 @@ class Records:
                 sha256=report.sha256,
                 size=report.size,
                 difference=_finite(report.difference),
+                made_from=report.made_from,
                 created_at=now(session),
             )
         )

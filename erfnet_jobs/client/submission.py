@@ -8,6 +8,7 @@ from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.client.data_folders import is_mindrecord
 from erfnet_jobs.errors import BadCheckpoint, BadData, UsageError
 from erfnet_jobs.files import absolute_path
+from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.jobs import Request
 from erfnet_jobs.spec_checks import is_reference
 from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
@@ -81,8 +82,11 @@ def input_paths(spec: Spec) -> list[tuple[str, Path, bool]]:
     found = [(option, Path(checkpoint), True) for option, checkpoint in named]
     if isinstance(spec, TrainSpec | EvalSpec):
         found.append(("--data", Path(spec.data), False))
-    if isinstance(spec, InferSpec):
+    if isinstance(spec, InferSpec | Infer310Spec):
         found.append(("--images", Path(spec.images), False))
+    if isinstance(spec, Infer310Spec):
+        found += [("--model", Path(spec.model), False)] if spec.model is not None else []
+        found += [("--labels", Path(spec.labels), False)] if spec.labels is not None else []
     return found
 
 
@@ -131,6 +135,13 @@ def with_absolute_paths(spec: Spec) -> Spec:
         output, logits = (None if path is None else _absolute(path) for path in (spec.output, spec.logits))
         checkpoint = _absolute_checkpoint(spec.checkpoint)
         return replace(spec, images=_absolute(spec.images), checkpoint=checkpoint, output=output, logits=logits)
+    if isinstance(spec, Infer310Spec):
+        named = None if spec.checkpoint is None else _absolute_checkpoint(spec.checkpoint)
+        model, labels, output = (
+            None if path is None else _absolute(path) for path in (spec.model, spec.labels, spec.output)
+        )
+        images = _absolute(spec.images)
+        return replace(spec, images=images, checkpoint=named, model=model, labels=labels, output=output)
     return replace(spec, checkpoint=_absolute_checkpoint(spec.checkpoint))
 
 

@@ -14,10 +14,11 @@ RATIO = 1000.0
 SMALLEST = 1e-4
 
 
-def metrics_text(mean_iou: float, mean_loss: float, iou_class: Sequence[float | None]) -> str:
-    """The file's content; absent classes stand as nan."""
+def metrics_text(mean_iou: float, mean_loss: float | None, iou_class: Sequence[float | None]) -> str:
+    """The file's content; absent classes, and a loss that was not measured, stand as nan."""
     values = [math.nan if iou is None else iou for iou in iou_class]
-    return f"mean_iou {mean_iou}\nmean_loss {mean_loss}\niou_class {tensor_text(values)}\n"
+    loss = math.nan if mean_loss is None else mean_loss
+    return f"mean_iou {mean_iou}\nmean_loss {loss}\niou_class {tensor_text(values)}\n"
 
 
 def tensor_text(values: Sequence[float]) -> str:

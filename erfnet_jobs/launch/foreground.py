@@ -15,6 +15,7 @@ from erfnet_jobs.allowed_paths import allowed_roots, check_plan
 from erfnet_jobs.ascend.devices import threads_per_rank
 from erfnet_jobs.errors import BadCheckpoint, BadData, DiskFull, MissingDependency, UsageError
 from erfnet_jobs.files import absolute_path, make_private_folder, write_atomically
+from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.launch.gang import PLAN_NAME, RANK_TABLE_NAME, Gang
 from erfnet_jobs.launch.program import RankProgram, rank_program
 from erfnet_jobs.launch.ranks import Ranks
@@ -71,6 +72,19 @@ def with_checked_paths(spec: Spec) -> Spec:
             output, logits = (None if path is None else str(absolute_path(path)) for path in (spec.output, spec.logits))
             images = _existing(spec.images, BadData, "images")
             return replace(spec, checkpoint=_checkpoint(spec.checkpoint), images=images, output=output, logits=logits)
+        case Infer310Spec():
+            return _checked_310(spec)
+
+
+def _checked_310(spec: Infer310Spec) -> Infer310Spec:
+    return replace(
+        spec,
+        images=_existing(spec.images, BadData, "images"),
+        checkpoint=None if spec.checkpoint is None else _checkpoint(spec.checkpoint),
+        model=None if spec.model is None else _existing(spec.model, BadData, "model"),
+        labels=None if spec.labels is None else _existing(spec.labels, BadData, "labels"),
+        output=None if spec.output is None else str(absolute_path(spec.output)),
+    )
 
 
 def inputs_of(spec: Spec) -> tuple[CheckpointFile, ...]:
@@ -78,7 +92,7 @@ def inputs_of(spec: Spec) -> tuple[CheckpointFile, ...]:
     match spec:
         case EvalSpec():
             return tuple(CheckpointFile(path, network=spec.network) for path in spec.checkpoints)
-        case TrainSpec(checkpoint=None):
+        case TrainSpec(checkpoint=None) | Infer310Spec(checkpoint=None):
             return ()
         case _:
             return (CheckpointFile(str(spec.checkpoint)),)

@@ -21,7 +21,7 @@ PREFERENCE: Mapping[str, int] = {HALF: 2, FULL: 1}
 class MetricOrder:
     """A column of `evaluation` to compare by, and which end of it is good."""
 
-    column: InstrumentedAttribute[float]
+    column: InstrumentedAttribute[float] | InstrumentedAttribute[float | None]
     higher_is_better: bool
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     desc,
+    false,
     true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -88,6 +89,7 @@ class Job(Base):
     list) are what the user demanded; `placed_on` names the hosts it got. `cancel_requested` is a wish that
     supervisors read with every beat. `time_limit` is in seconds for each attempt. `rank_table` is a user's own rank
     table (JSON text), and `pinned` what it means here: a JSON list of [host, [logical device ids]], by server.
+    `allow_cpu` lets a 310-infer job run on CPU slots.
     """
 
     __tablename__ = "job"
@@ -134,6 +136,7 @@ class Job(Base):
     time_limit: Mapped[float | None]
     rank_table: Mapped[str | None]
     pinned: Mapped[str | None]
+    allow_cpu: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class JobDependency(Base):
@@ -295,7 +298,8 @@ class Checkpoint(Base):
 class Artifact(Base):
     """A file that a job made for its user: an exported model, a picture, a table.
 
-    `difference` is how far an exported model's logits are from the network's, as a share of the largest logit.
+    `difference` is how far an exported model's logits are from the network's, as a share of the largest logit;
+    `made_from` is the SHA-256 of the file that it was converted from, None where it came from the network itself.
     """
 
     __tablename__ = "artifact"
@@ -309,13 +313,15 @@ class Artifact(Base):
     sha256: Mapped[str]
     size: Mapped[int]
     difference: Mapped[float | None]
+    made_from: Mapped[str | None]
     created_at: Mapped[datetime]
 
 
 class Evaluation(Base):
     """Metrics of one model on one dataset, split, protocol, size and engine.
 
-    `iou_class` is JSON, 19 numbers or nulls, `iou_category` likewise for Cityscapes' 7 categories.
+    `iou_class` is JSON, 19 numbers or nulls, `iou_category` likewise for Cityscapes' 7 categories. `model_sha256` is
+    the converted model that another engine ran, None where the checkpoint's network itself was measured.
     """
 
     __tablename__ = "evaluation"
@@ -341,10 +347,12 @@ class Evaluation(Base):
     mean_iou: Mapped[float]
     mean_iou_19: Mapped[float]
     pixel_accuracy: Mapped[float]
-    mean_loss: Mapped[float]
+    mean_loss: Mapped[float | None]
     iou_class: Mapped[str]
     mean_iou_category: Mapped[float | None]
     iou_category: Mapped[str | None]
+    model_sha256: Mapped[str | None]
+    images_per_second: Mapped[float | None]
     created_at: Mapped[datetime]
 
 
