@@ -19,7 +19,9 @@ from erfnet_jobs.specs import Spec
 NAMES = {
     "data": "--data",
     "images": "--images",
+    "labels": "--labels",
     "checkpoint": "--checkpoint",
+    "model": "--model",
     "output": "--output",
     "logits": "--logits",
     "save_predictions": "--save-predictions",
@@ -61,7 +63,7 @@ def check_plan(plan: Plan) -> None:
     check_allowed(named, plan.allowed)
     if plan.allowed:
         for what, path in named:
-            if what in {NAMES["data"], NAMES["images"]}:
+            if what in {NAMES["data"], NAMES["images"], NAMES["labels"]}:
                 check_allowed(((f"a link in {what}", link) for link in _links(Path(path))), plan.allowed)
 
 

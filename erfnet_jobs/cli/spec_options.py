@@ -1,4 +1,4 @@
-"""The options of train, eval, export and infer, shared by `submit` and `run`, and the specs built from them.
+"""The options of train, eval, export, infer and 310-infer, shared by `submit` and `run`, and the specs built from them.
 
 Each decorator adds its kind's options; the command then has them as keyword arguments, and hands those to the spec
 function of the same name. Options that only `submit` has (--host, --after, ...) are not here.
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from erfnet_jobs.cli.parameters import AUGMENT, DEVICES, DURATION, EPOCHS, FORMATS, SIZE, STAGES
+from erfnet_jobs.cli.parameters import AUGMENT, DEVICES, DURATION, EPOCHS, FORMATS, SAVE, SIZE, STAGES
 
 if TYPE_CHECKING:
+    from erfnet_jobs.infer_310_spec import Infer310Spec
     from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec
     from erfnet_jobs.train_spec import TrainSpec
 
@@ -22,6 +23,7 @@ Decorator = Callable[[Command], Command]
 DEFAULT_EPOCHS = "65,85,65,85"
 DEFAULT_SIZE = "512x1024"
 DEFAULT_AUGMENT = "crop,flip"
+DEFAULT_SAVE = "labels"
 
 
 def _together(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -132,6 +134,27 @@ infer_options = _together(
     click.option("--logits", default=None, metavar="DIR", help="Write the network's logits there too, as NAME.npy."),
 )
 
+infer_310_options = _together(
+    click.option("--checkpoint", default=None, metavar="C", help="Weights, exported and converted where needed."),
+    click.option("--best", default=None, metavar="METRIC", help="Or the best checkpoint by a metric, as `best` tells."),
+    click.option("--model", default=None, metavar="FILE", help="Or a model that MindSpore Lite reads, as it is."),
+    click.option("--images", required=True, metavar="D", help="Folder of pictures, or a Cityscapes-layout dataset."),
+    click.option("--labels", default=None, metavar="D", help="Labels to measure by: the dataset again, or a folder."),
+    _split,
+    click.option(
+        "--save",
+        type=SAVE,
+        default=DEFAULT_SAVE,
+        show_default=True,
+        help="Files of each picture: some of labels,color,overlay,logits; or none.",
+    ),
+    click.option("--size", type=SIZE, default=DEFAULT_SIZE, show_default=True, help="Input of --checkpoint, HxW."),
+    click.option("--limit", type=int, default=None, help="End after this many pictures."),
+    click.option("--output", default=None, metavar="DIR", help="Where files go.  [default: the run's folder]"),
+    click.option("--precision", default="fp32", show_default=True, help="What Ascend computes in: fp32 or fp16."),
+    click.option("--threads", type=int, default=None, help="CPU threads of the program.  [default: its cores]"),
+)
+
 
 def train_spec(values: Mapping[str, Any]) -> "TrainSpec":
     """The TrainSpec of `train_options`' values; --devices alone says --cards too. Raises UsageError."""
@@ -184,3 +207,16 @@ def infer_spec(values: Mapping[str, Any], found_best: str | None = None) -> "Inf
 
     names = ("images", "split", "size", "limit", "output", "logits")
     return InferSpec(checkpoint=_named_checkpoint(values, found_best), **{name: values[name] for name in names})
+
+
+def infer_310_spec(values: Mapping[str, Any], found_best: str | None = None, *, allow_cpu: bool) -> "Infer310Spec":
+    """The Infer310Spec of `infer_310_options`' values; `found_best` is what --best led to. Raises UsageError."""
+    from erfnet_jobs.errors import UsageError
+    from erfnet_jobs.infer_310_spec import Infer310Spec
+
+    given = [name for name in ("checkpoint", "best", "model") if values[name] is not None]
+    if len(given) != 1:
+        raise UsageError("give --checkpoint, --best or --model, one of them: it says which weights to use")
+    checkpoint = None if values["model"] is not None else _named_checkpoint(values, found_best)
+    names = ("images", "model", "labels", "split", "save", "size", "limit", "output", "precision", "threads")
+    return Infer310Spec(checkpoint=checkpoint, allow_cpu=allow_cpu, **{name: values[name] for name in names})

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from erfnet_jobs.allowed_paths import allowed_roots, check_allowed, check_plan, paths_of_spec
 from erfnet_jobs.errors import UsageError
+from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
 from erfnet_jobs.settings import load_settings
 from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
@@ -30,6 +31,10 @@ PARTS = st.lists(st.sampled_from(["..", ".", "in", "out", "link", "x"]), max_siz
         (
             InferSpec("/c", "/i", output="/o", logits="/l"),
             {("--checkpoint", "/c"), ("--images", "/i"), ("--output", "/o"), ("--logits", "/l")},
+        ),
+        (
+            Infer310Spec("/i", model="/m", labels="/l", output="/o"),
+            {("--model", "/m"), ("--images", "/i"), ("--labels", "/l"), ("--output", "/o")},
         ),
     ],
 )

@@ -1,4 +1,5 @@
 from dataclasses import MISSING, fields
+from functools import partial
 from typing import Any
 
 import click
@@ -7,6 +8,7 @@ from click.testing import CliRunner
 
 from erfnet_jobs.cli import spec_options
 from erfnet_jobs.errors import UsageError
+from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
 from erfnet_jobs.train_spec import TrainSpec
 
@@ -15,6 +17,11 @@ KINDS: dict[type[Spec], tuple[Any, Any, list[str]]] = {
     EvalSpec: (spec_options.eval_options, spec_options.eval_spec, ["--data", "D", "--checkpoint", "C"]),
     ExportSpec: (spec_options.export_options, spec_options.export_spec, ["--checkpoint", "C"]),
     InferSpec: (spec_options.infer_options, spec_options.infer_spec, ["--checkpoint", "C", "--images", "D"]),
+    Infer310Spec: (
+        spec_options.infer_310_options,
+        partial(spec_options.infer_310_spec, allow_cpu=False),
+        ["--images", "D"],
+    ),
 }
 
 
@@ -30,9 +37,9 @@ def spec_of(kind: type[Spec], *arguments: str) -> Spec:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_defaults_are_the_specs(kind: type[Spec]) -> None:
-    spec = spec_of(kind)
+    spec = spec_of(kind, *(["--checkpoint", "C"] if kind is Infer310Spec else []))
     for entry in fields(kind):
-        if entry.default is not MISSING:
+        if entry.default is not MISSING and not (kind is Infer310Spec and entry.name == "checkpoint"):
             assert getattr(spec, entry.name) == entry.default, entry.name
 
 
@@ -61,6 +68,25 @@ def test_the_evaluation_refuses(arguments: list[str]) -> None:
 def test_all_of_infer() -> None:
     given = "--split test --size 64x128 --limit 3 --output O --logits L"
     assert spec_of(InferSpec, *given.split()) == InferSpec("C", "D", "test", (64, 128), 3, "O", 1, "L")
+
+
+def test_all_of_310_infer() -> None:
+    given = "--model M --labels L --split test --save color,logits --size 64x128 --limit 3 --output O"
+    assert spec_of(Infer310Spec, *given.split(), "--precision", "fp16", "--threads", "2") == Infer310Spec(
+        "D", None, "M", "L", "test", (64, 128), ("color", "logits"), 3, "O", "fp16", 2
+    )
+    assert spec_of(Infer310Spec, "--checkpoint", "C", "--save", "none") == Infer310Spec("D", "C", save=())
+
+
+@pytest.mark.parametrize("given", ["", "--checkpoint C --model M", "--best mean_iou --model M"])
+def test_one_source_of_weights_for_310_infer(given: str) -> None:
+    with pytest.raises(UsageError, match="--checkpoint, --best or --model, one of them"):
+        spec_of(Infer310Spec, *given.split())
+
+
+def test_best_of_310_infer_needs_the_registry() -> None:
+    with pytest.raises(UsageError, match="needs the registry"):
+        spec_of(Infer310Spec, "--best", "mean_iou")
 
 
 def test_all_of_export() -> None:
