@@ -1,0 +1,73 @@
+# MindSpore Lite below LITE_HOME (a CMake or an environment variable), in one of two layouts:
+#   the vendor's tarball:  runtime/include/api/*.h, runtime/lib/libmindspore-lite.so, tools/converter/{include,lib}
+#   PyPI's wheel 2.0.0:    include/api/*.h, lib/libmindspore-extendrt_python.so, lib/libmindspore_converter.so
+# Defines the targets MindSporeLite::Runtime and MindSporeLite::Converter; programs linked to them find the libraries
+# without LD_LIBRARY_PATH. Lite is built with the old or the new ABI of std::string: all is compiled as it is.
+set(LITE_HOME "$ENV{LITE_HOME}" CACHE PATH "MindSpore Lite: the vendor's tarball or PyPI's wheel, unpacked")
+
+find_path(
+  MindSporeLite_INCLUDE_DIR include/api/model.h
+  PATHS "${LITE_HOME}/runtime" "${LITE_HOME}"
+  NO_DEFAULT_PATH
+)
+find_library(
+  MindSporeLite_RUNTIME
+  NAMES mindspore-lite mindspore-extendrt_python
+  PATHS "${LITE_HOME}/runtime/lib" "${LITE_HOME}/lib"
+  NO_DEFAULT_PATH
+)
+find_library(
+  MindSporeLite_CONVERTER mindspore_converter
+  PATHS "${LITE_HOME}/tools/converter/lib" "${LITE_HOME}/lib"
+  NO_DEFAULT_PATH
+)
+find_library(
+  MindSporeLite_CORE mindspore_core
+  PATHS "${LITE_HOME}/tools/converter/lib" "${LITE_HOME}/runtime/lib" "${LITE_HOME}/lib"
+  NO_DEFAULT_PATH
+)
+if(LITE_HOME AND NOT (MindSporeLite_INCLUDE_DIR AND MindSporeLite_RUNTIME))
+  message(
+    FATAL_ERROR
+      "LITE_HOME=${LITE_HOME} has no MindSpore Lite: neither runtime/include/api/model.h with runtime/lib (the vendor's "
+      "tarball) nor include/api/model.h with lib (PyPI's wheel); correct LITE_HOME, or run `make lite` on x86_64"
+  )
+endif()
+
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(MindSporeLite REQUIRED_VARS MindSporeLite_RUNTIME MindSporeLite_INCLUDE_DIR)
+
+# For each target once: NAME, a library, and further ones that it needs.
+function(_mindspore_lite_target name library)
+  get_filename_component(folder "${library}" DIRECTORY)
+  add_library(MindSporeLite::${name} INTERFACE IMPORTED)
+  set_target_properties(
+    MindSporeLite::${name}
+    PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${MindSporeLite_INCLUDE_DIR};${MindSporeLite_INCLUDE_DIR}/include"
+               INTERFACE_SYSTEM_INCLUDE_DIRECTORIES
+               "${MindSporeLite_INCLUDE_DIR};${MindSporeLite_INCLUDE_DIR}/include"
+               INTERFACE_LINK_LIBRARIES "${library};${ARGN}"
+               # The libraries lack a RUNPATH of their own: the program's RPATH (old tags) holds for them too. Those of
+               # an Ascend's driver are found when the program starts, or not needed.
+               INTERFACE_LINK_OPTIONS "LINKER:--allow-shlib-undefined;LINKER:--disable-new-dtags;LINKER:-rpath,${folder}"
+  )
+endfunction()
+
+if(MindSporeLite_FOUND AND NOT TARGET MindSporeLite::Runtime)
+  _mindspore_lite_target(Runtime "${MindSporeLite_RUNTIME}")
+  if(MindSporeLite_CONVERTER AND MindSporeLite_CORE)
+    _mindspore_lite_target(Converter "${MindSporeLite_CONVERTER}" "${MindSporeLite_CORE}")
+  endif()
+  execute_process(
+    COMMAND "${CMAKE_NM}" -D "${MindSporeLite_RUNTIME}"
+    OUTPUT_VARIABLE symbols
+    ERROR_QUIET
+  )
+  if(symbols MATCHES "mindspore[A-Za-z0-9_]*NSt7__cxx11")
+    set(_abi 1)
+  else()
+    set(_abi 0)
+  endif()
+  set(LITE_CXX11_ABI ${_abi} CACHE STRING "_GLIBCXX_USE_CXX11_ABI as MindSpore Lite was built (default: as seen in it)")
+  add_compile_definitions(_GLIBCXX_USE_CXX11_ABI=${LITE_CXX11_ABI})
+endif()
