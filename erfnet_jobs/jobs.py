@@ -5,6 +5,7 @@ A spec is what the ranks need to know; a `Request` is what the workers need to k
 
 from dataclasses import dataclass, field
 
+from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.spec_checks import require, whole
 from erfnet_jobs.specs import Spec
 
@@ -41,6 +42,11 @@ class Request:
     time_limit: float | None = None
     rank_table: str | None = None
     pinned: tuple[Part, ...] | None = None
+
+    @property
+    def allow_cpu(self) -> bool:
+        """Whether it may have CPU slots although it is meant for 310 and 310P."""
+        return isinstance(self.spec, Infer310Spec) and self.spec.allow_cpu
 
     def __post_init__(self) -> None:
         require(

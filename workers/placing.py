@@ -142,7 +142,7 @@ def _demands(session: Session, window: Sequence[QueuedJob], hosts: Sequence[Host
             devices=job.devices,
             storages=storages.get(job.id, frozenset()),
             pinned=job.pinned,
-            families=families_of_kind(job.kind),
+            families=families_of_kind(job.kind, job.allow_cpu),
             waited=job.waited,
         )
         for job in window

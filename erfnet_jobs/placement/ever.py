@@ -56,6 +56,13 @@ def _why(demand: Demand, hosts: Sequence[HostState]) -> str:
 
 
 def _why_not_families(families: frozenset[str], hosts: Sequence[HostState]) -> str:
+    if families >= INFERENCE_FAMILIES:
+        slots = any(host.family == CPU_FAMILY for host in hosts)
+        return (
+            "a 310-infer job needs a 310 or 310P device"
+            + (", or --allow-cpu, which lets it have CPU slots" if slots else "")
+            + (" or a CPU slot" if CPU_FAMILY in families else "")
+        )
     if all(host.family in INFERENCE_FAMILIES for host in hosts):
         return "310 and 310P take no training, evaluation, export or infer, a 910 or CPU host is needed"
     return f"it runs on {', '.join(sorted(families))} only"

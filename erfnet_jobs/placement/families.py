@@ -16,9 +16,11 @@ WHOLE = 8
 GROUP_RULE = "of a 910A host 1, 2, 4 or 8 devices work together (2 and 4 within 0-3 or within 4-7)"
 
 
-def families_of_kind(kind: str) -> frozenset[str]:
-    """The families that can run a kind of job."""
-    return INFERENCE_FAMILIES if kind == JobKind.INFER_310 else MINDSPORE_FAMILIES
+def families_of_kind(kind: str, allow_cpu: bool = False) -> frozenset[str]:
+    """The families that can run a kind of job; `allow_cpu` lets a 310-infer job have CPU slots too."""
+    if kind != JobKind.INFER_310:
+        return MINDSPORE_FAMILIES
+    return INFERENCE_FAMILIES | {CPU_FAMILY} if allow_cpu else INFERENCE_FAMILIES
 
 
 def regions(family: str, usable: frozenset[int], second_half: frozenset[int], count: int) -> list[frozenset[int]]:

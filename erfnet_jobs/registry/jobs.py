@@ -69,6 +69,7 @@ def submit_job(
         rank_table=request.rank_table,
         pinned=None if request.pinned is None else json.dumps([[part.host, part.devices] for part in request.pinned]),
         storage_id=storage_id,
+        allow_cpu=request.allow_cpu,
         spec=spec_to_json(request.spec),
         user_name=actor.user,
         user_host=actor.host,

@@ -32,7 +32,7 @@ class QueueKey:
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """A job that may be placed now. `host`, `devices` and `pinned` are what its user demanded.
+    """A job that may be placed now. `host`, `devices`, `pinned` and `allow_cpu` are what its user demanded.
 
     `waited` is for how many seconds it could have been placed, by the registry's clock.
     """
@@ -47,6 +47,7 @@ class QueuedJob:
     reason: str | None
     devices: tuple[int, ...] | None
     pinned: tuple[Part, ...] | None
+    allow_cpu: bool
     waited: float
 
     @property
@@ -85,7 +86,7 @@ def queue_window(session: Session, after: QueueKey | None, limit: int) -> list[Q
 def _jobs(session: Session, conditions: Iterable[ColumnElement[bool]], limit: int) -> list[QueuedJob]:
     now = clock(session)
     columns = (Job.id, Job.kind, Job.cards, Job.priority, Job.attempt, Job.host_name, Job.storage_id, Job.reason)
-    more = (Job.devices, Job.pinned, Job.created_at, Job.not_before, now.label("at"))
+    more = (Job.devices, Job.pinned, Job.allow_cpu, Job.created_at, Job.not_before, now.label("at"))
     rows = select(*columns, *more).where(Job.state == JobState.QUEUED, *conditions)
     # No pause is as long as that: the clock was set back meanwhile.
     never = Job.not_before > clock(session, ahead=MAX_RETRY_DELAY)
@@ -102,6 +103,7 @@ def _jobs(session: Session, conditions: Iterable[ColumnElement[bool]], limit: in
             reason=row.reason,
             devices=None if row.devices is None else tuple(json.loads(row.devices)),
             pinned=None if row.pinned is None else _parts(row.pinned),
+            allow_cpu=row.allow_cpu,
             waited=(row.at - max(row.created_at, row.not_before or row.created_at)).total_seconds(),
         )
         for row in session.execute(rows.order_by(Job.priority.desc(), Job.id).limit(limit))

@@ -246,6 +246,32 @@ def test_310_chips_never_train() -> None:
     assert place([Demand(1, 1, families=families[JobKind.INFER_310])], hosts)[0].parts
 
 
+def test_310_infer_takes_cpu_slots_only_where_they_are_allowed() -> None:
+    allowed = families_of_kind(JobKind.INFER_310, allow_cpu=True)
+    hosts = [host("a", 4), chips("z", "310", {0}), chips("b", "910B")]
+
+    decided = place([Demand(job, 1, families=allowed) for job in (1, 2)], hosts)
+    assert parts_of(decided) == {1: (Part("z", (0,), 0),), 2: (Part("a", (0,), 0),)}
+    assert families_of_kind(JobKind.EXPORT, allow_cpu=True) == families_of_kind(JobKind.EXPORT)
+
+
+@pytest.mark.parametrize(
+    ("allow_cpu", "names", "reason"),
+    [
+        (False, "a b", "a 310-infer job needs a 310 or 310P device, or --allow-cpu, which lets it have CPU slots"),
+        (False, "b", "a 310-infer job needs a 310 or 310P device"),
+        (True, "b", "a 310-infer job needs a 310 or 310P device or a CPU slot"),
+    ],
+)
+def test_why_no_host_can_run_310_infer(allow_cpu: bool, names: str, reason: str) -> None:
+    hosts = [each for each in (host("a", 2), chips("b", "910B")) if each.name in names]
+    told = ", ".join({"a": "a (2)", "b": "b (8 910B)"}[name] for name in names.split())
+
+    why = can_ever_run(Demand(1, 1, families=families_of_kind(JobKind.INFER_310, allow_cpu)), hosts)
+
+    assert why == f"{reason}; the hosts (and their devices) are {told}"
+
+
 def test_pinned_devices_are_those_and_keep_their_order() -> None:
     pinned = (Part("b", (3, 1), 0), Part("a", (0, 2), 2))
     hosts = [host("a", 4), host("b", 4), host("c", 4)]

@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from erfnet_jobs.jobs import Part
-from erfnet_jobs.placement import Decision, Demand, HostState, can_ever_run, place
+from erfnet_jobs.placement import Decision, Demand, HostState, can_ever_run, families_of_kind, place
+from erfnet_jobs.states import JobKind
 
 LONG = 1e6
 IDS = st.frozensets(st.integers(0, 7), max_size=8)
@@ -195,6 +196,24 @@ def test_an_empty_host_is_broken_up_only_if_nothing_else_will_do(cards: int, hos
     fitting = [host for host in alike if fits_one(Demand(1, cards), host, host.usable & host.free)]
     if chosen.usable <= chosen.free and len(chosen.usable) == 8:
         assert all(host.usable <= host.free and len(host.usable) == 8 for host in fitting)
+
+
+@given(st.booleans(), st.lists(st.sampled_from(["cpu", "310", "310P", "910B"]), max_size=4), st.data())
+def test_310_infer_goes_to_310_before_cpu_slots_and_nowhere_else(
+    allow_cpu: bool, families: list[str], data: st.DataObject
+) -> None:
+    hosts = [
+        HostState(f"h{number}", "s", frozenset(range(8)), data.draw(IDS), family=family)
+        for number, family in enumerate(families)
+    ]
+    demand = Demand(1, 1, families=families_of_kind(JobKind.INFER_310, allow_cpu))
+    (decision,) = place([demand], hosts)
+
+    free = {host.family for host in hosts if host.free}
+    usable = free & {"310", "310P"} or free & ({"cpu"} if allow_cpu else set())
+    taken = {host.family for host in hosts for part in decision.parts if part.host == host.name}
+    assert taken <= usable
+    assert bool(taken) == bool(usable)
 
 
 @given(queues(), host_states())
