@@ -39,7 +39,7 @@ def _summary(job: Document) -> list[str]:
     started = job["state"] not in UNSTARTED
     took = seconds_since(job["started_at"], job["ended_at"])
     settings = ", ".join(
-        f"{name} {_plain(value)}" for name, value in job["spec"].items() if value not in (None, job["kind"])
+        f"{name} {_plain(value)}" for name, value in job["spec"].items() if value not in (None, job["kind"], [])
     )
     pairs = [
         ("why", job["reason"]),

@@ -1,18 +1,20 @@
-"""`submit train|eval|export|infer`: into the registry and the queues."""
+"""`submit train|eval|export|infer|310-infer`: into the registry and the queues."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from erfnet_jobs.cli.job_details import batch_text, learning_rate_text
-from erfnet_jobs.cli.output import Document, duration, print_json, warn
+from erfnet_jobs.cli.output import Document, print_json, warn
+from erfnet_jobs.cli.plan_text import plan_lines
 from erfnet_jobs.cli.session import Session
 from erfnet_jobs.cli.spec_options import (
     eval_options,
     eval_spec,
     export_options,
     export_spec,
+    infer_310_options,
+    infer_310_spec,
     infer_options,
     infer_spec,
     time_limit_option,
@@ -58,20 +60,24 @@ def request_options(command: Command) -> Command:
 
 @click.group()
 def submit() -> None:
-    """Hand in a job: train, eval, export or infer."""
+    """Hand in a job: train, eval, export, infer or 310-infer."""
 
 
 @submit.command()
 @train_options
 @click.option("--rank-table", default=None, metavar="FILE", help="A rank table of your own: exactly its devices.")
-@click.option("--then", default="", metavar="KINDS", help="Jobs that use the best weights then: export,infer.")
+@click.option(
+    "--then", default="", metavar="KINDS", help="Jobs that use the best weights then: export,infer,310-infer."
+)
+@click.option("--allow-cpu", is_flag=True, help="Of --then 310-infer: let it have a CPU slot where no 310 is free.")
 @click.option("--no-eval", is_flag=True, help="No evaluation after the training.")
 @request_options
 @click.pass_context
-def train(ctx: click.Context, /, then: str, no_eval: bool, **values: Any) -> None:
+def train(ctx: click.Context, /, then: str, no_eval: bool, allow_cpu: bool, **values: Any) -> None:
     """Train ERFNet on a dataset, evaluate every checkpoint, and do what --then says."""
     table = _rank_table(values)
-    _submit(ctx, train_spec(values), values, then=_kinds(then), evaluate=not no_eval, rank_table=table)
+    follow = {"then": _kinds(then), "evaluate": not no_eval, "allow_cpu": allow_cpu}
+    _submit(ctx, train_spec(values), values, rank_table=table, **follow)
 
 
 def _rank_table(values: dict[str, Any]) -> str | None:
@@ -116,13 +122,25 @@ def infer(ctx: click.Context, /, **values: Any) -> None:
     _submit(ctx, infer_spec(values, _found_best(ctx, values)), values)
 
 
+@submit.command("310-infer")
+@infer_310_options
+@click.option("--device-id", type=click.IntRange(min=0), default=None, metavar="N", help="This device of its host.")
+@click.option("--allow-cpu", is_flag=True, help="Let it have a CPU slot where no 310 or 310P is free.")
+@request_options
+@click.pass_context
+def infer_310(ctx: click.Context, /, device_id: int | None, allow_cpu: bool, **values: Any) -> None:
+    """Segment pictures on Ascend 310 or 310P with the C++ program, and measure them with --labels."""
+    values["devices"] = None if device_id is None else (device_id,)
+    _submit(ctx, infer_310_spec(values, _found_best(ctx, values), allow_cpu=allow_cpu), values)
+
+
 def _kinds(text: str) -> "list[JobKind]":
     from erfnet_jobs.errors import UsageError
     from erfnet_jobs.states import JobKind
 
     names = [name.strip() for name in text.split(",") if name.strip()]
-    if wrong := [name for name in names if name not in ("export", "infer")]:
-        raise UsageError(f"--then {wrong[0]}: give export, infer or export,infer")
+    if wrong := [name for name in names if name not in ("export", "infer", "310-infer")]:
+        raise UsageError(f"--then {wrong[0]}: give some of export,infer,310-infer")
     return [JobKind(name) for name in dict.fromkeys(names)]
 
 
@@ -139,9 +157,8 @@ def _submit(
     spec: "Spec",
     values: dict[str, Any],
     *,
-    then: "list[JobKind] | None" = None,
-    evaluate: bool = True,
     rank_table: str | None = None,
+    **follow: Any,
 ) -> None:
     from erfnet_jobs.jobs import Request
 
@@ -160,10 +177,10 @@ def _submit(
     client = session.client
     client.warn = warn
     if values["dry_run"]:
-        plan = client.plan(request, then=then or (), evaluate=evaluate)
+        plan = client.plan(request, **follow)
         _print(plan, plan_lines(plan), values["as_json"])
         return
-    jobs = client.submit(request, then=then or (), evaluate=evaluate)
+    jobs = client.submit(request, **follow)
     as_json, wait_for = values["as_json"], values["wait_for"]
     if not (as_json and wait_for):
         _print(_document(jobs), [_submitted(job) for job in jobs], as_json)
@@ -194,64 +211,3 @@ def _wait(ctx: click.Context, jobs: Sequence[Document], as_json: bool) -> None:
     ended = wait_for(ctx.obj, [job["id"] for job in jobs])
     _print(_document(ended), [ended_text(job) for job in ended], as_json)
     ctx.exit(exit_code_of(ended))
-
-
-def plan_lines(plan: Document) -> list[str]:
-    """What --dry-run prints."""
-    lines = ["Would submit:"]
-    for job in plan["jobs"]:
-        cards = f"{job['cards']} card{'s' if job['cards'] > 1 else ''}"
-        lines.append(f"  {job['kind']} on {cards}{_where(job)}")
-        if job["training"]:
-            lines.append(
-                f"    batch {batch_text(job['training'])}, learning rate {learning_rate_text(job['training'])}"
-            )
-        lines += [
-            f"    stage {stage['stage']}: {stage['epochs']} epoch{'s' if stage['epochs'] > 1 else ''}, {_lr(stage)}"
-            for stage in job.get("stages", ())
-        ]
-        if not job.get("stages"):
-            lines.append(f"    {', '.join(_settings(job['spec']))}")
-    lines.append("Hosts in question:")
-    lines += [f"  {_host(host)}" for host in plan["hosts"]]
-    if not plan["hosts"]:
-        lines.append("  no host is registered yet; start one with 'erfnet-jobs up'")
-    if plan["now"]:
-        lines.append(f"If it were the next job: {_now(plan['now'])}.")
-    return [*lines, "Nothing was submitted (--dry-run)."]
-
-
-def _now(now: Document) -> str:
-    parts = [
-        f"device{'s' if len(devices) > 1 else ''} {','.join(map(str, devices))} of {host}"
-        for host, devices in now["parts"]
-    ]
-    return f"it would get {' and '.join(parts)} now" if parts else f"it {now['reason']}"
-
-
-def _where(job: Document) -> str:
-    after = f", after job {', '.join(map(str, job['after']))}" if job["after"] else ""
-    devices = f", devices {','.join(map(str, job['devices']))}" if job["devices"] else ""
-    for host, ids in job["pinned"] or ():
-        devices += f", devices {','.join(map(str, ids))} of {host}"
-    limit = f", at most {duration(job['time_limit'])} an attempt" if job["time_limit"] else ""
-    return after + devices + limit + (f", on {job['host']} only" if job["host"] else "")
-
-
-def _lr(stage: Document) -> str:
-    # The rate falls over stages 1 and 2, and again over 3 and 4: each pair begins at the first one.
-    return f"learning rate from {stage['lr']:g}" if stage["stage"] in (1, 3) else "learning rate goes on falling"
-
-
-def _settings(spec: Document) -> list[str]:
-    names = ("checkpoints", "checkpoint", "data", "images", "split", "network", "protocol", "limit")
-    shown = [(name, spec[name]) for name in names if spec.get(name) is not None]
-    texts = [
-        f"{name} {','.join(map(str, value)) if isinstance(value, list | tuple) else value}" for name, value in shown
-    ]
-    return [*texts, f"size {spec['size'][0]}x{spec['size'][1]}"]
-
-
-def _host(host: Document) -> str:
-    away = f"; {host['closed']}" if host["closed"] else ""
-    return f"{host['name']}: {host['free']} of {host['usable']} devices free{away}"

@@ -85,35 +85,41 @@ class Client(Questions):
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
-    def submit(self, request: Request, *, then: Sequence[JobKind] = (), evaluate: bool = True) -> list[Document]:
+    def submit(
+        self, request: Request, *, then: Sequence[JobKind] = (), evaluate: bool = True, allow_cpu: bool = False
+    ) -> list[Document]:
         """Hand in a job and, after a training, those that follow it: all of them or none.
 
         The first document is the job asked for. `evaluate` adds an evaluation of all its checkpoints, `then` jobs that
-        use the best of them. Once the jobs are in the registry they will run: a message that cannot be sent is only
-        warned of. Raises BadData and BadCheckpoint for inputs that are not there, NoHostFits, BrokerUnreachable,
-        UsageError and NotFound; then nothing has been written.
+        use the best of them; `allow_cpu` lets a 310-infer job among those have CPU slots. Once the jobs are in the
+        registry they will run: a message that cannot be sent is only warned of. Raises BadData and BadCheckpoint for
+        inputs that are not there, NoHostFits, BrokerUnreachable, UsageError and NotFound; then nothing is written.
         """
-        request = self._checked(request, then, evaluate)
+        following = submission.Following(evaluate, tuple(then), allow_cpu)
+        request = self._checked(request, following)
         _ = self.broker
         with self._write() as session:
             request = with_pinned(session, with_needs(session, request))
-            self._check_hosts(session, request)
-            rows = insert_jobs(session, request, self.actor, then=then, evaluate=evaluate)
+            self._check_hosts(session, request, following)
+            rows = insert_jobs(session, request, self.actor, following)
             documents = [job_document(row) for row in rows]
         self._wake(documents)
         return documents
 
-    def plan(self, request: Request, *, then: Sequence[JobKind] = (), evaluate: bool = True) -> Document:
+    def plan(
+        self, request: Request, *, then: Sequence[JobKind] = (), evaluate: bool = True, allow_cpu: bool = False
+    ) -> Document:
         """What `submit` would do, as a document; writes and sends nothing, and needs no registry."""
-        request = self._checked(request, then, evaluate)
+        following = submission.Following(evaluate, tuple(then), allow_cpu)
+        request = self._checked(request, following)
         try:
             with self.registry.read() as session:
                 request = with_pinned(session, with_needs(session, request))
-                self._check_hosts(session, request)
+                self._check_hosts(session, request, following)
                 fitting, now = self._hosts.fitting(session, request), self._hosts.now(session, request)
         except RegistryNotMigrated:
             fitting, now = [], None
-        requests = [request, *submission.follow_ups(request, "JOB", evaluate, then)]
+        requests = [request, *submission.follow_ups(request, "JOB", following)]
         return {"jobs": [plan_document(each) for each in requests], "hosts": fitting, "now": now}
 
     def cancel(self, job_ids: Sequence[int]) -> list[Document]:
@@ -145,16 +151,16 @@ class Client(Questions):
         finally:
             slow.cancel()
 
-    def _checked(self, request: Request, then: Sequence[JobKind], evaluate: bool) -> Request:
+    def _checked(self, request: Request, following: submission.Following) -> Request:
         """The request with absolute paths; what is not there is an error where this machine will run it."""
         request = replace(request, spec=submission.with_absolute_paths(request.spec))
         check_allowed(paths_of_spec(request.spec), allowed_roots(self.settings))
         faults = [fault for path in submission.input_paths(request.spec) if (fault := submission.fault_of(*path))]
         for fault in faults:
             self._refuse(fault)
-        submission.check_followers(request, evaluate, then)
+        submission.check_followers(request, following)
         check_rank_table(request)
-        if not faults and (unfit := data_fault(request.spec, evaluate, then)):
+        if not faults and (unfit := data_fault(request.spec, following.evaluate, following.then)):
             self._refuse(unfit)
         return request
 
@@ -163,8 +169,9 @@ class Client(Questions):
             raise fault
         self.warn(f"{fault} (on this machine; the host that runs the job checks its own)")
 
-    def _check_hosts(self, session: Session, request: Request) -> None:
-        if (why := self._hosts.check(session, request)) and not self._hosts_missed:
+    def _check_hosts(self, session: Session, request: Request, following: submission.Following) -> None:
+        followers = submission.follow_ups(request, "JOB", following)
+        if (why := self._hosts.check(session, request, followers)) and not self._hosts_missed:
             self._hosts_missed = True
             self.warn(why)
 

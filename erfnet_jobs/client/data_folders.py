@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from erfnet_jobs.errors import BadData
+from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.specs import EvalSpec, Spec
 from erfnet_jobs.states import JobKind
 from erfnet_jobs.train_spec import TrainSpec
@@ -35,7 +36,7 @@ def folders_of(spec: Spec, evaluate: bool = False, then: Sequence[JobKind] = ())
     if not isinstance(spec, TrainSpec):
         return ()
     folders = [f"{IMAGES}/train", f"{LABELS}/train"]
-    if evaluate:
+    if evaluate or JobKind.INFER_310 in then:
         folders += [f"{IMAGES}/val", f"{LABELS}/val"]
     elif JobKind.INFER in then:
         folders.append(f"{IMAGES}/val")
@@ -43,21 +44,37 @@ def folders_of(spec: Spec, evaluate: bool = False, then: Sequence[JobKind] = ())
 
 
 def data_fault(spec: Spec, evaluate: bool = False, then: Sequence[JobKind] = ()) -> BadData | None:
-    """What keeps a training or an evaluation from reading its dataset, as this machine sees it; None if nothing.
+    """What keeps a job from reading its dataset, as this machine sees it; None if nothing.
 
     `evaluate` and `then` are what follows a training.
     """
-    if not isinstance(spec, TrainSpec | EvalSpec):
-        return None
+    try:
+        match spec:
+            case TrainSpec() | EvalSpec():
+                return _fault(spec, evaluate, then)
+            case Infer310Spec():
+                return _fault_310(spec)
+            case _:
+                return None
+    except OSError as error:
+        return BadData(f"{error.filename} cannot be read ({error.strerror}): correct the path or its permissions")
+
+
+def _fault(spec: TrainSpec | EvalSpec, evaluate: bool, then: Sequence[JobKind]) -> BadData | None:
     root = Path(spec.data)
     if is_mindrecord(root):
         return None
-    try:
-        missing = [name for name in folders_of(spec, evaluate, then) if not (root / name).is_dir()]
-    except OSError as error:
-        return BadData(f"{root} cannot be read ({error.strerror}): correct the path or its permissions")
+    missing = [name for name in folders_of(spec, evaluate, then) if not (root / name).is_dir()]
     if not missing:
         return None
     why = f"{root} has no {', '.join(missing)}: give a dataset in Cityscapes' layout, or a MindRecord"
-    without = "; or add --no-eval, which needs no val" if evaluate and f"{IMAGES}/train" not in missing else ""
-    return BadData(why + without)
+    only_val = evaluate and JobKind.INFER_310 not in then and f"{IMAGES}/train" not in missing
+    return BadData(why + ("; or add --no-eval, which needs no val" if only_val else ""))
+
+
+def _fault_310(spec: Infer310Spec) -> BadData | None:
+    """Of a dataset in Cityscapes' layout the split must be there; flat folders have none."""
+    for text, kind in ((spec.images, IMAGES), (spec.labels, LABELS)):
+        if text is not None and Path(text, kind).is_dir() and not Path(text, kind, spec.split).is_dir():
+            return BadData(f"{text} has no {kind}/{spec.split}: correct the path, or name another split with --split")
+    return None

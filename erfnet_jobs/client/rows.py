@@ -1,7 +1,7 @@
 """The part of a submission that asks the registry: what it must wait for, whether a host can ever run it, its rows."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from sqlalchemy import select
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from erfnet_jobs.client import submission
 from erfnet_jobs.client.documents import Document, training_document
 from erfnet_jobs.client.host_states import host_states
+from erfnet_jobs.client.submission import Following
 from erfnet_jobs.errors import NoHostFits
 from erfnet_jobs.jobs import Request
 from erfnet_jobs.placement import Demand, HostState, can_ever_run, families_of_kind, none_open
@@ -54,15 +55,13 @@ def _evaluations_pending(session: Session, job_id: int) -> list[int]:
     return list(session.scalars(pending))
 
 
-def insert_jobs(
-    session: Session, request: Request, actor: Actor, *, then: Sequence[JobKind], evaluate: bool
-) -> list[Job]:
+def insert_jobs(session: Session, request: Request, actor: Actor, following: Following) -> list[Job]:
     """The rows of a job and of those that follow it, in one group; the evaluation comes before what uses the best."""
-    followed = isinstance(request.spec, TrainSpec) and (evaluate or bool(then))
+    followed = isinstance(request.spec, TrainSpec) and (following.evaluate or bool(following.then))
     group = new_group(session) if followed else None
     first = submit_job(session, request, actor, group=group)
     rows, after = [first], (first.id,)
-    for follower in submission.follow_ups(request, first.id, evaluate, then):
+    for follower in submission.follow_ups(request, first.id, following):
         row = submit_job(session, replace(follower, after=after), actor, group=group)
         rows.append(row)
         if row.kind == JobKind.EVAL:
@@ -71,7 +70,7 @@ def insert_jobs(
 
 
 def _demand(request: Request) -> Demand:
-    families = families_of_kind(request.spec.kind)
+    families = families_of_kind(request.spec.kind, request.allow_cpu)
     return Demand(
         0,
         request.spec.cards,
@@ -100,15 +99,24 @@ class HostsSeen:
             self._until = time.monotonic() + HOSTS_SECONDS
         return self._hosts
 
-    def check(self, session: Session, request: Request) -> str | None:
-        """Why it waits for a host, where no host takes jobs; raises NoHostFits where the hosts can never run it."""
+    def check(self, session: Session, request: Request, followers: Iterable[Request] = ()) -> str | None:
+        """Why it waits for a host, where no host takes jobs.
+
+        Raises NoHostFits where the hosts can never run it, or one of the jobs that follow it.
+        """
         hosts = self._current(session)
-        demand = _demand(request)
-        if why := can_ever_run(demand, hosts):
-            raise NoHostFits(f"no host can ever run this: {why}{_wish(demand, hosts)}")
+        self._check_ever(request, "this", hosts)
+        # What else follows takes one card of the hosts that can train.
+        for follower in (each for each in followers if each.spec.kind == JobKind.INFER_310):
+            self._check_ever(follower, f"the {follower.spec.kind} job that is to follow", hosts)
         if not hosts:
             return "no host is registered yet: the job waits until one is; start one with 'erfnet-jobs up'"
         return none_open(hosts)
+
+    def _check_ever(self, request: Request, what: str, hosts: Sequence[HostState]) -> None:
+        demand = _demand(request)
+        if why := can_ever_run(demand, hosts):
+            raise NoHostFits(f"no host can ever run {what}: {why}{_wish(demand, hosts)}")
 
     def now(self, session: Session, request: Request) -> Document | None:
         """Where the job would go if it were the next one, or why it would wait; None where it comes after others."""

@@ -7,7 +7,7 @@ import pytest
 
 from erfnet_jobs.cli.parameters import DURATION
 from erfnet_jobs.cli.root import run_command
-from erfnet_jobs.client.submission import follow_ups
+from erfnet_jobs.client.submission import Following, follow_ups
 from erfnet_jobs.errors import UsageError
 from erfnet_jobs.jobs import Request
 from erfnet_jobs.launch.program import RANK_MODULE, SCRIPTED
@@ -42,7 +42,7 @@ def test_what_is_no_sensible_limit(limit: float) -> None:
 
 def test_what_follows_a_training_does_not_inherit_its_limit() -> None:
     request = Request(TrainSpec("/data"), time_limit=60)
-    assert [each.time_limit for each in follow_ups(request, 1, evaluate=True, then=[JobKind.EXPORT])] == [None, None]
+    assert [each.time_limit for each in follow_ups(request, 1, Following(then=(JobKind.EXPORT,)))] == [None, None]
 
 
 def test_an_attempt_that_takes_longer_is_ended_and_not_tried_again(

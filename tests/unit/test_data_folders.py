@@ -1,10 +1,12 @@
 """Datasets as who submits sees them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from erfnet_jobs.client.data_folders import data_fault, is_mindrecord
+from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.specs import EvalSpec, ExportSpec
 from erfnet_jobs.states import JobKind
 from erfnet_jobs.train_spec import TrainSpec
@@ -44,6 +46,26 @@ def test_what_a_training_needs(tmp_path: Path) -> None:
 
     empty_dataset(tmp_path, "val")
     assert data_fault(spec, evaluate=True, then=[JobKind.INFER]) is None
+
+
+def test_310_infer_after_a_training_measures_all_of_val(tmp_path: Path) -> None:
+    empty_dataset(tmp_path, "train")
+    spec, then = TrainSpec(str(tmp_path)), [JobKind.INFER_310]
+
+    assert "no leftImg8bit/val, gtFine/val:" in str(data_fault(spec, then=then))
+    assert "--no-eval" not in str(data_fault(spec, evaluate=True, then=then))
+
+
+def test_what_310_infer_needs_of_a_dataset(tmp_path: Path) -> None:
+    empty_dataset(tmp_path / "data", "val")
+    data, flat = str(tmp_path / "data"), str(tmp_path)
+    spec = Infer310Spec(images=data, labels=data, checkpoint="1")
+
+    assert data_fault(spec) is None
+    assert data_fault(replace(spec, images=flat, labels=flat, split="test")) is None
+    assert f"{data} has no leftImg8bit/test" in str(data_fault(replace(spec, split="test")))
+    assert f"{data} has no gtFine/test" in str(data_fault(replace(spec, images=flat, split="test")))
+    assert "cannot be read" in str(data_fault(replace(spec, images=str(tmp_path / ("x" * 300)))))
 
 
 def test_what_an_evaluation_needs(tmp_path: Path) -> None:
