@@ -12,11 +12,13 @@ VAL = "val"
 def is_own_figure(training: Spec | None, evaluation: Spec, report: Evaluated) -> bool:
     """Whether a report belongs to the training's mean IoU: its final network, dataset and size, by protocol half.
 
-    Figures of other networks, datasets, sizes and protocols cannot be compared, and the highest of them means nothing.
+    Figures of other networks, datasets, sizes and protocols cannot be compared, and the highest of them means nothing;
+    those of a converted model tell of another engine, not of the training.
     """
     return (
         isinstance(training, TrainSpec)
         and isinstance(evaluation, EvalSpec)
+        and report.model_sha256 is None
         and report.split == VAL
         and report.protocol.endswith(HALF)
         and report.network == network_of(training)

@@ -150,12 +150,16 @@ def artifact_document(artifact: Artifact) -> Document:
         "sha256": artifact.sha256,
         "size": artifact.size,
         "difference": artifact.difference,
+        "made_from": artifact.made_from,
         "created_at": time_text(artifact.created_at),
     }
 
 
 def evaluation_document(evaluation: Evaluation) -> Document:
-    """Metrics of one checkpoint on one dataset; `iou_class` has 19 entries in trainId order, `iou_category` 7."""
+    """Metrics of one checkpoint on one dataset; `iou_class` has 19 entries in trainId order, `iou_category` 7.
+
+    `model_sha256` is the converted model that `engine` ran, null where the checkpoint's network itself was measured.
+    """
     return {
         "evaluation": evaluation.id,
         "checkpoint": evaluation.checkpoint_id,
@@ -176,6 +180,8 @@ def evaluation_document(evaluation: Evaluation) -> Document:
         "iou_class": json.loads(evaluation.iou_class),
         "mean_iou_category": evaluation.mean_iou_category,
         "iou_category": json.loads(evaluation.iou_category) if evaluation.iou_category else None,
+        "model_sha256": evaluation.model_sha256,
+        "images_per_second": evaluation.images_per_second,
         "created_at": time_text(evaluation.created_at),
     }
 

@@ -1,4 +1,7 @@
-"""Which checkpoint is best. Only evaluations of one dataset, split, protocol and size are compared, never others."""
+"""Which checkpoint is best. Only evaluations of one dataset, split, protocol and size are compared, never others.
+
+They are of the checkpoints' networks themselves: what another engine made of a converted model tells of that engine.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -138,7 +141,7 @@ def _groups(session: Session, split: str) -> dict[Group, int]:
     columns = _columns()
     backwards = (
         select(*columns, Evaluation.id)
-        .where(Evaluation.split == split)
+        .where(Evaluation.split == split, Evaluation.model_sha256.is_(None))
         .order_by(*(column.desc() for column in (*columns, Evaluation.id)))
         .limit(1)
     )
@@ -180,15 +183,17 @@ def _choose(
 
 
 def _evaluated() -> Select[tuple[Evaluation, Checkpoint]]:
-    """Evaluations whose checkpoint's file is still there, or is not known to the registry."""
+    """Evaluations of networks whose checkpoint's file is still there, or is not known to the registry."""
     there = or_(Evaluation.checkpoint_id.is_(None), Checkpoint.removed_at.is_(None))
-    return select(Evaluation, Checkpoint).outerjoin(Checkpoint, Checkpoint.id == Evaluation.checkpoint_id).where(there)
+    rows = select(Evaluation, Checkpoint).outerjoin(Checkpoint, Checkpoint.id == Evaluation.checkpoint_id)
+    return rows.where(there, Evaluation.model_sha256.is_(None))
 
 
 def _best_of(session: Session, metric: str, group: Group, top: int) -> list[BestRow]:
     order = METRICS[metric]
     columns = (Evaluation.dataset_hash, Evaluation.split, *_columns()[1:])
     rows = _evaluated().where(*(column == value for column, value in zip(columns, astuple(group), strict=True)))
+    rows = rows.where(order.column.is_not(None))
     if order.higher_is_better:
         rows = rows.order_by(order.column.desc(), Evaluation.id.desc())
     else:
@@ -221,7 +226,10 @@ def _groups_of(rows: Iterable[tuple[Evaluation, Checkpoint | None]], split: str)
 
 
 def _sorted(rows: Sequence[tuple[Evaluation, Checkpoint | None]], metric: str, group: Group, top: int) -> list[BestRow]:
-    found = [_row(metric, evaluation, checkpoint) for evaluation, checkpoint in rows if _group_of(evaluation) == group]
+    compared = (
+        _row(metric, evaluation, checkpoint) for evaluation, checkpoint in rows if _group_of(evaluation) == group
+    )
+    found = [row for row in compared if row.value is not None]
     found.sort(key=lambda row: (row.value, row.evaluation.id), reverse=METRICS[metric].higher_is_better)
     return found[:top]
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
     desc,
     false,
+    text,
     true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -31,9 +32,10 @@ CONVENTION = {
 # SQLite gives 64-bit rowids to INTEGER PRIMARY KEY only; AUTOINCREMENT keeps a deleted row's id from coming back.
 Id = BigInteger().with_variant(Integer(), "sqlite")
 AUTOINCREMENT = {"sqlite_autoincrement": True}
-# What two evaluations must share to be compared, and by which columns they are.
+# What two evaluations must share to be compared, and by which columns they are; converted models never are.
 EVALUATION_GROUP = ("split", "dataset_hash", "protocol", "height", "width")
 EVALUATION_METRICS = ("mean_iou", "mean_iou_19", "pixel_accuracy", "mean_loss")
+OF_NETWORKS = text("model_sha256 IS NULL")
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -303,7 +305,7 @@ class Artifact(Base):
     """
 
     __tablename__ = "artifact"
-    __table_args__ = (Index(None, "job_id"), Index(None, "checkpoint_id"), AUTOINCREMENT)
+    __table_args__ = (Index(None, "job_id"), Index(None, "checkpoint_id"), Index(None, "sha256"), AUTOINCREMENT)
     id: Mapped[int] = mapped_column(Id, Identity(), primary_key=True)
     job_id: Mapped[int] = mapped_column(ForeignKey("job.id"))
     attempt: Mapped[int]
@@ -317,6 +319,10 @@ class Artifact(Base):
     created_at: Mapped[datetime]
 
 
+def _of_networks(name: str, *columns: str) -> Index:
+    return Index(name, *columns, sqlite_where=OF_NETWORKS, postgresql_where=OF_NETWORKS)
+
+
 class Evaluation(Base):
     """Metrics of one model on one dataset, split, protocol, size and engine.
 
@@ -326,8 +332,8 @@ class Evaluation(Base):
 
     __tablename__ = "evaluation"
     __table_args__ = (
-        *(Index(f"ix_evaluation_by_{last}", *EVALUATION_GROUP, last, "id") for last in EVALUATION_METRICS),
-        Index("ix_evaluation_newest", *EVALUATION_GROUP, "id"),
+        *(_of_networks(f"ix_evaluation_by_{last}", *EVALUATION_GROUP, last, "id") for last in EVALUATION_METRICS),
+        _of_networks("ix_evaluation_newest", *EVALUATION_GROUP, "id"),
         Index(None, "checkpoint_id"),
         Index(None, "job_id"),
         AUTOINCREMENT,

@@ -111,7 +111,8 @@ def _checkpoints(jobs: int) -> Rows:
 def _artifacts(jobs: int) -> Rows:
     for index in range(1, jobs + 1):
         made = {"id": index, "job_id": index, "attempt": 1, "checkpoint_id": index, "format": "mindir"}
-        yield {**made, "path": f"/runs/{index}/1/ERFNet.mindir", "sha256": "0" * 64, "size": 1, "created_at": _at(1)}
+        path, sha256 = f"/runs/{index}/1/ERFNet.mindir", f"{index:064x}"
+        yield {**made, "path": path, "sha256": sha256, "size": 1, "created_at": _at(1)}
 
 
 def _evaluations(jobs: int) -> Rows:

@@ -159,6 +159,38 @@ def test_an_exported_model_leads_back_to_a_checkpoint_that_was_named_by_path(
         assert get_checkpoint(session, then["argmax"] or 0).removed_at is None
 
 
+def test_what_another_engine_measured_leads_back_to_the_checkpoint_by_the_model(
+    setting: Setting, registry: Registry
+) -> None:
+    onnx, model, other = "1" * 64, "2" * 64, "3" * 64
+    measured = replace(evaluated(0.6, None), engine="lite-ascend310", mean_loss=None, images_per_second=float("30.5"))
+    setting.write(
+        ArtifactWritten("onnx", "m.onnx", onnx, 3, None, 2e-7, "/w/mine.ckpt", HASH, 9, "erfnet"),
+        ArtifactWritten("lite", "m.mindir", model, 3, made_from=onnx),
+        ArtifactWritten("lite", "n.mindir", other, 3, made_from="4" * 64),
+        replace(measured, model_sha256=model),
+        replace(measured, model_sha256=other),
+    )
+    setting.store()
+
+    with registry.read() as session:
+        checkpoint = session.scalars(select(Checkpoint.id)).one()
+        made = {
+            row.path.rsplit("/", 1)[1]: (row.made_from, row.checkpoint_id) for row in session.scalars(select(Artifact))
+        }
+        assert made == {
+            "m.onnx": (None, checkpoint),
+            "m.mindir": (onnx, checkpoint),
+            "n.mindir": ("4" * 64, None),
+        }
+        known, unknown = (
+            evaluation_document(row) for row in session.scalars(select(Evaluation).order_by(Evaluation.id))
+        )
+        assert (known["model_sha256"], known["checkpoint"], known["engine"]) == (model, checkpoint, "lite-ascend310")
+        assert (known["images_per_second"], known["mean_loss"]) == (30.5, None)
+        assert (unknown["model_sha256"], unknown["checkpoint"]) == (other, None)
+
+
 def test_a_transaction_that_fails_is_read_again(setting: Setting, registry: Registry) -> None:
     setting.write(Hello(0, 2, "a", 0, 1), evaluated(0.3, None))
     with contextlib.suppress(PowerCut), registry.write() as session:
@@ -209,6 +241,7 @@ def test_the_best_evaluation_stands_at_the_training_too(setting: Setting, regist
         evaluated(0.8, checkpoint, protocol="full"),
         replace(evaluated(0.7, checkpoint), network="encoder", protocol="encoder-half"),
         replace(evaluated(0.6, checkpoint), width=128),
+        replace(evaluated(0.55, checkpoint), engine="lite-cpu", model_sha256="1" * 64),
     ):
         writer.write(report)
     with registry.write() as session:

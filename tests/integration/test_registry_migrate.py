@@ -10,6 +10,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy.exc import IntegrityError
 
 from erfnet_jobs.errors import RegistryNotMigrated, RegistryUnreachable, UsageError
 from erfnet_jobs.registry import engine as engine_module
@@ -278,3 +279,72 @@ def test_evaluations_of_older_programs_get_the_protocols_names(empty_url: str) -
         assert {row.evaluation.iou_category for row in result.rows} == {None}
     migrate.downgrade(empty_url, "0001")
     assert _protocols(empty_url) == before
+
+
+# What a program of revision 0004 adds.
+CONVERTED = "UPDATE evaluation SET model_sha256 = 'm', images_per_second = 30.5, mean_loss = NULL WHERE id = {}"
+
+
+def _evaluations(database_url: str) -> list[tuple[Any, ...]]:
+    engine = make_engine(database_url)
+    with engine.connect() as connection:
+        wanted = text("SELECT id, job_id, protocol, mean_loss, iou_class FROM evaluation ORDER BY id")
+        found = [tuple(row) for row in connection.execute(wanted)]
+    engine.dispose()
+    return found
+
+
+def _shape(database_url: str) -> tuple[Any, ...]:
+    """Indices with their conditions, and foreign keys, of evaluations as the database tells them."""
+    engine = make_engine(database_url)
+    inspector = inspect(engine)
+    indices = sorted(
+        (str(index["name"]), tuple(index["column_names"]), sorted(map(str, index.get("dialect_options", {}).values())))
+        for index in inspector.get_indexes("evaluation")
+    )
+    keys = sorted(
+        (key["referred_table"], tuple(key["constrained_columns"])) for key in inspector.get_foreign_keys("evaluation")
+    )
+    engine.dispose()
+    return indices, keys
+
+
+def test_evaluations_stay_when_their_table_is_made_anew(empty_url: str) -> None:
+    migrate.upgrade(empty_url)
+    with Registry(empty_url) as registry, registry.write() as session:
+        job = submit(session)
+    migrate.downgrade(empty_url, "0003")
+    shape = _shape(empty_url)
+    for protocol in ("half", "full", "gone"):
+        _execute(empty_url, EVALUATION.format(job, protocol))
+    _execute(empty_url, "DELETE FROM evaluation WHERE protocol = 'gone'")
+    before = [(1, job, "half", 0.3, "[]"), (2, job, "full", 0.3, "[]")]
+    assert _evaluations(empty_url) == before
+
+    migrate.upgrade(empty_url)
+
+    assert _evaluations(empty_url) == before
+    # A worker of the older program that still runs writes as it did, and no id comes twice.
+    _execute(empty_url, EVALUATION.format(job, "late"))
+    assert _evaluations(empty_url) == [*before, (4, job, "late", 0.3, "[]")]
+    with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
+        _execute(empty_url, EVALUATION.format(job + 1, "of nobody"))
+    _execute(empty_url, CONVERTED.format(4))
+
+    migrate.downgrade(empty_url, "0003")
+
+    assert _evaluations(empty_url) == before
+    assert _shape(empty_url) == shape
+    _execute(empty_url, EVALUATION.format(job, "again"))
+    assert _evaluations(empty_url)[-1][0] == (5 if empty_url.startswith("sqlite") else 6)
+
+
+def test_the_numbers_of_an_empty_table_stay_as_well(empty_url: str) -> None:
+    migrate.upgrade(empty_url)
+    with Registry(empty_url) as registry, registry.write() as session:
+        job = submit(session)
+    migrate.downgrade(empty_url, "0003")
+    _execute(empty_url, EVALUATION.format(job, "gone"), "DELETE FROM evaluation")
+    migrate.upgrade(empty_url)
+    _execute(empty_url, EVALUATION.format(job, "half"))
+    assert [row[0] for row in _evaluations(empty_url)] == [2]

@@ -9,7 +9,18 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.jobs import Part
-from erfnet_jobs.registry import checkpoints, evaluations, hosts, logs, metrics, needs, queue, status, summaries
+from erfnet_jobs.registry import (
+    checkpoints,
+    evaluations,
+    hosts,
+    lineage,
+    logs,
+    metrics,
+    needs,
+    queue,
+    status,
+    summaries,
+)
 from erfnet_jobs.registry.attempts import (
     assign,
     beat,
@@ -53,6 +64,7 @@ QUESTIONS: dict[str, Callable[[Session], object]] = {
     "checkpoints of a job": lambda session: checkpoints.list_checkpoints(session, FINISHED),
     "a job's last": lambda session: checkpoints.resolve_checkpoints(session, f"{FINISHED}:last"),
     "a job's best": lambda session: checkpoints.resolve_checkpoints(session, f"{FINISHED}:best"),
+    "a model's checkpoint": lambda session: lineage.checkpoint_of_model(session, f"{FINISHED:064x}"),
     "a path": lambda session: checkpoints.resolve_checkpoints(session, "/nowhere.ckpt"),
     **{
         f"best {name}": lambda session, name=name: evaluations.best(session, name, top=3)  # type: ignore[misc]

@@ -170,6 +170,27 @@ def test_the_best_never_mixes(session: Session) -> None:
             best(session, "mean_iou", dataset_hash="ff", job=whose)
 
 
+@pytest.mark.parametrize("of_job", [False, True])
+@pytest.mark.parametrize("metric", METRICS)
+def test_converted_models_are_not_compared(session: Session, metric: str, of_job: bool) -> None:
+    job = submit(session)
+    own = _evaluate(session, job, 0.5)
+    for value in (0.1, 0.9):
+        _evaluate(session, job, value, engine="lite-cpu", model_sha256="c" * 64)
+    _evaluate(session, job, 0.9, engine="lite-ascend310", model_sha256="c" * 64, mean_loss=None, height=256)
+    result = best(session, metric, job=job if of_job else None, top=9)
+    assert ([row.evaluation.id for row in result.rows], result.other_groups) == ([own], 0)
+
+
+@pytest.mark.parametrize("of_job", [False, True])
+def test_what_has_no_loss_is_not_the_lowest(session: Session, of_job: bool) -> None:
+    job = submit(session)
+    _evaluate(session, job, 0.5, mean_loss=None)
+    measured = _evaluate(session, job, 0.5, mean_loss=0.2)
+    result = best(session, "mean_loss", job=job if of_job else None, top=9)
+    assert [row.evaluation.id for row in result.rows] == [measured]
+
+
 def test_without_half_it_is_full_then_the_encoder(session: Session) -> None:
     job = submit(session)
     _evaluate(session, job, 0.2, protocol="full")
