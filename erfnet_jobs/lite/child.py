@@ -1,0 +1,181 @@
+"""A program of MindSpore Lite as a child of this process: its output line by line, its end, and what that means.
+
+It stays in this process' group, so that what ends the group ends it; and where this process alone gets SIGTERM, it is
+ended first. Stdlib only.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from erfnet_jobs.errors import ErfnetJobsError, MissingDependency, RanksFailed, from_exit_code
+from erfnet_jobs.lite.programs import LITE_HOME, REMEDY
+
+# How many of its last lines an error tells.
+LAST_LINES = 6
+LINE_LENGTH = 300
+# How long it may take to end by itself when it is told to; whoever ends a rank waits half a second.
+GRACE = 0.3
+# What the dynamic linker ends a program with whose libraries it does not find.
+NOT_LOADED = 127
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a program ended: its exit code, or minus the signal, and the last lines of its standard error."""
+
+    name: str
+    code: int
+    last: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """Its last lines, for an error."""
+        return f"its last lines: {'; '.join(self.last)}" if self.last else "it said nothing"
+
+    def error(self, what: str) -> ErfnetJobsError:
+        """What a code other than 0 means; `what` is what could not be done."""
+        if self.code < 0:
+            return RanksFailed(f"{what}: {self.name} was ended by {_signal_name(-self.code)}; {self.told}")
+        if self.code == NOT_LOADED:
+            lost = f"{self.name} does not start, as where {LITE_HOME} does not name MindSpore Lite's folder"
+            return MissingDependency(f"{what}: {lost}; {self.told}")
+        return from_exit_code(self.code)(f"{what}: {self.name} ended with exit code {self.code}; {self.told}")
+
+
+def run_child(
+    command: Sequence[str], environ: Mapping[str, str], take: Callable[[str], None], timeout: float | None = None
+) -> Ending:
+    """Run `command` to its end: each line of its standard output goes to `take`, its standard error to the log.
+
+    It has ended when this returns or raises. Raises MissingDependency where it cannot be started, ErfnetJobsError after
+    `timeout` seconds, and what `take` raises.
+    """
+    name = Path(command[0]).name
+    late = threading.Event()
+    with _started(command, environ) as process, _ended_with_us(process), _at_most(timeout, process, late):
+        errors = _Errors(_pipe(process.stderr), name)
+        for line in _lines(_pipe(process.stdout)):
+            take(line)
+        code = process.wait()
+        last = errors.last()
+    if late.is_set():
+        raise ErfnetJobsError(f"{name} had not ended after {timeout:g} s and was stopped: {'; '.join(last)}")
+    return Ending(name, code, last)
+
+
+class _Errors:
+    """Takes a program's standard error to the log, in a thread of its own, and keeps its last lines."""
+
+    def __init__(self, stream: IO[bytes], name: str) -> None:
+        self._stream, self._name = stream, name
+        self._last: deque[str] = deque(maxlen=LAST_LINES)
+        self._thread = threading.Thread(target=self._run, name=f"log of {name}", daemon=True)
+        self._thread.start()
+
+    def last(self) -> tuple[str, ...]:
+        # A child of its own may keep the pipe open.
+        self._thread.join(GRACE)
+        return tuple(self._last)
+
+    def _run(self) -> None:
+        for line in _lines(self._stream):
+            log.info("%s: %s", self._name, line)
+            self._last.append(line[:LINE_LENGTH])
+
+
+@contextmanager
+def _started(command: Sequence[str], environ: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    log.info("starting %s", " ".join(command))
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(environ)
+        )
+    except OSError as error:
+        raise MissingDependency(f"{command[0]} cannot be run ({error.strerror}): {REMEDY}") from error
+    try:
+        yield process
+    finally:
+        _end(process)
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End it if it has not ended: it may tidy up, but not for long."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def _ended_with_us(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Let SIGTERM end it before this process, which then ends by it as it would have."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module calls it so
+        _end(process)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def _at_most(timeout: float | None, process: "subprocess.Popen[bytes]", late: threading.Event) -> Iterator[None]:
+    def stop() -> None:
+        late.set()
+        process.kill()
+
+    if timeout is None:
+        yield
+        return
+    timer = threading.Timer(timeout, stop)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None  # noqa: S101 - it was asked for
+    return stream
+
+
+def _lines(stream: IO[bytes]) -> Iterator[str]:
+    for line in stream:
+        text = line.decode(errors="replace").rstrip()
+        if text:
+            yield text
+
+
+def _signal_name(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+    return f"{name} (out of memory? see 'dmesg')" if number == signal.SIGKILL else name

@@ -1,0 +1,77 @@
+"""Where the C++ programs and the vendor's converter are on this host, and what their processes need. Stdlib only."""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from erfnet_jobs.errors import MissingDependency
+
+INFER = "erfnet_infer"
+CONVERT = "erfnet_convert"
+VENDOR_CONVERT = "converter_lite"
+SETTING = "ERFNET_JOBS_INFER_310"
+LITE_HOME = "LITE_HOME"
+# Within LITE_HOME, in the vendor's tarball: docs/lite, converter_tool and runtime_cpp, of mindspore-ai/docs.
+VENDOR_PLACE = Path("tools/converter/converter", VENDOR_CONVERT)
+LIBRARIES = ("runtime/lib", "tools/converter/lib")
+# MindSpore and ranks number devices by what this lets them see; the C++ program is told the logical id.
+VISIBLE_DEVICES = "ASCEND_RT_VISIBLE_DEVICES"
+REMEDY = f"build it on this host with 'make infer310'; {SETTING} says where it is if not beside this Python or on PATH"
+
+
+def given_program(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The setting `infer_310`, as those who start ranks hand it on."""
+    text = environ.get(SETTING)
+    return Path(text) if text else None
+
+
+def find_infer(given: Path | None, environ: Mapping[str, str] = os.environ) -> Path:
+    """The program `erfnet_infer`: the one that the setting names, else beside this Python, else on PATH.
+
+    Raises MissingDependency with the way to get it.
+    """
+    if given is not None:
+        if not _runs(given):
+            raise MissingDependency(
+                f"{given} ({SETTING}) is no program that this user may run: correct it, or {REMEDY}"
+            )
+        return given.absolute()
+    beside = Path(sys.executable).with_name(INFER)
+    if _runs(beside):
+        return beside
+    if found := shutil.which(INFER, path=environ.get("PATH")):
+        return Path(found).absolute()
+    raise MissingDependency(f"{INFER}, the C++ program for MindSpore Lite, is not on this host: {REMEDY}")
+
+
+def find_convert(infer: Path) -> Path | None:
+    """Our own converter, which is built beside `erfnet_infer`; None where it was not."""
+    beside = infer.resolve().with_name(CONVERT)
+    return beside if _runs(beside) else None
+
+
+def find_vendor_convert(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The vendor's `converter_lite`: in LITE_HOME, else on PATH; None where it is not on this host."""
+    home = environ.get(LITE_HOME)
+    inside = Path(home, VENDOR_PLACE) if home else None
+    if inside is not None and _runs(inside):
+        return inside
+    found = shutil.which(VENDOR_CONVERT, path=environ.get("PATH"))
+    return Path(found).absolute() if found else None
+
+
+def lite_environ(base: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """`base` for a process with MindSpore Lite in it: its libraries are found, and all devices of the host are seen."""
+    environ = {name: value for name, value in base.items() if name != VISIBLE_DEVICES}
+    home = base.get(LITE_HOME)
+    folders = [str(Path(home, place)) for place in LIBRARIES if Path(home, place).is_dir()] if home else []
+    known = base.get("LD_LIBRARY_PATH", "")
+    if folders:
+        environ["LD_LIBRARY_PATH"] = os.pathsep.join([*folders, *([known] if known else [])])
+    return environ
+
+
+def _runs(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)
