@@ -1,6 +1,6 @@
 """Submit jobs, follow them, and ask for what came of them.
 
-Everything it returns is a JSON-ready document (erfnet_jobs.client.documents); every error is one of erfnet_jobs.errors.
+Everything it returns is a JSON-ready document (erfnet_jobs.client.document); every error is one of erfnet_jobs.errors.
 """
 
 import getpass
@@ -19,12 +19,10 @@ from erfnet_jobs.allowed_paths import allowed_roots, check_allowed, paths_of_spe
 from erfnet_jobs.broker import Broker
 from erfnet_jobs.client import submission
 from erfnet_jobs.client.data_folders import data_fault
-from erfnet_jobs.client.documents import (
-    Document,
-    host_document,
-    job_document,
-)
+from erfnet_jobs.client.document import Document
 from erfnet_jobs.client.host_care import cordon_devices, uncordon_devices
+from erfnet_jobs.client.host_documents import host_document
+from erfnet_jobs.client.job_documents import job_document
 from erfnet_jobs.client.pinning import check_rank_table, with_pinned
 from erfnet_jobs.client.questions import Questions
 from erfnet_jobs.client.rows import HostsSeen, insert_jobs, plan_document, with_needs

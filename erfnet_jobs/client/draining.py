@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
-from erfnet_jobs.client.documents import Document, job_document
+from erfnet_jobs.client.document import Document
+from erfnet_jobs.client.job_documents import job_document
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.parts import held_parts
 from erfnet_jobs.registry.tables import Host

@@ -1,7 +1,8 @@
 """Registering imported weights: before anything is written, and after. Needs no broker."""
 
 from erfnet_jobs.client.api import Client
-from erfnet_jobs.client.documents import Document, checkpoint_document
+from erfnet_jobs.client.document import Document
+from erfnet_jobs.client.model_documents import checkpoint_document
 from erfnet_jobs.errors import DiskFull, ErfnetJobsError, RegistryNotMigrated, RegistryUnreachable, UsageError
 from erfnet_jobs.registry import given
 from erfnet_jobs.registry.imports import ImportedFile, known_at, record_import

@@ -6,19 +6,17 @@ from functools import cached_property
 
 from sqlalchemy import select
 
-from erfnet_jobs.client.documents import (
-    Document,
-    best_documents,
-    checkpoint_document,
+from erfnet_jobs.client.document import Document
+from erfnet_jobs.client.host_documents import host_document
+from erfnet_jobs.client.host_states import host_states
+from erfnet_jobs.client.job_documents import (
     details_document,
-    evaluation_document,
     event_document,
-    host_document,
     job_document,
     tail_document,
     value_document,
 )
-from erfnet_jobs.client.host_states import host_states
+from erfnet_jobs.client.model_documents import best_documents, checkpoint_document, evaluation_document
 from erfnet_jobs.errors import NotFound
 from erfnet_jobs.placement import none_open
 from erfnet_jobs.registry import checkpoints, evaluations, hosts, jobs, logs, metrics, status

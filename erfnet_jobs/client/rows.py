@@ -8,8 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.client import submission
-from erfnet_jobs.client.documents import Document, training_document
+from erfnet_jobs.client.document import Document
 from erfnet_jobs.client.host_states import host_states
+from erfnet_jobs.client.job_documents import training_document
 from erfnet_jobs.client.submission import Following
 from erfnet_jobs.errors import NoHostFits
 from erfnet_jobs.jobs import Request

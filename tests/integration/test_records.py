@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from erfnet_jobs.client.documents import evaluation_document
+from erfnet_jobs.client.model_documents import evaluation_document
 from erfnet_jobs.errors import NotFound
 from erfnet_jobs.jobs import Part, Request
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
