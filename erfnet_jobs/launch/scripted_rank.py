@@ -40,6 +40,7 @@ from erfnet_jobs.ascend.environment import RankEnvironment, from_environ
 from erfnet_jobs.ascend.lifeline import hold_lifeline
 from erfnet_jobs.choices import ENCODER, ERFNET, HALF
 from erfnet_jobs.files import sha256_of, write_atomically
+from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.plan import Plan, read_plan
 from erfnet_jobs.reports import (
     ArtifactWritten,
@@ -117,7 +118,7 @@ class ScriptedRank:
                 "checkpoint_path": checkpoint.path,
                 "network": checkpoint.network or ERFNET,
                 "dataset_hash": "scripted",
-                "split": spec.split if isinstance(spec, EvalSpec | InferSpec) else "val",
+                "split": spec.split if isinstance(spec, EvalSpec | InferSpec | Infer310Spec) else "val",
                 "protocol": spec.recorded_protocol if isinstance(spec, EvalSpec) else HALF,
                 "height": spec.size[0],
                 "width": spec.size[1],
@@ -203,6 +204,7 @@ STEPS_BY_KIND: dict[JobKind, list[list[Any]]] = {
     JobKind.EVAL: [["progress", 0.5], ["evaluated", 0.5], ["progress", 1.0]],
     JobKind.EXPORT: [["artifact", "mindir", "ERFNet.mindir", 2.5e-7], ["progress", 1.0]],
     JobKind.INFER: [["artifact", "overlay", "pictures/scripted.png"], ["progress", 1.0]],
+    JobKind.INFER_310: [["progress", 0.5], ["evaluated", 0.5], ["progress", 1.0]],
 }
 
 

@@ -16,6 +16,7 @@ from erfnet_jobs.ascend.rank_table import RankTable, Server, TableDevice, to_tex
 from erfnet_jobs.ascend.rank_table_check import table_faults
 from erfnet_jobs.client.pinning import with_pinned
 from erfnet_jobs.errors import BadData, UsageError
+from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.jobs import Part, Request
 from erfnet_jobs.launch.ranks import Ranks
 from erfnet_jobs.plan import ASCEND, CPU, read_plan
@@ -100,6 +101,20 @@ def test_one_rank_alone_gets_none(sqlite_url: str) -> None:
     with Registry(sqlite_url) as registry, registry.write() as session:
         add_host(session, "one", "10.3.0.1", [chip(0, 1)])
         assert planned(session, Part("one", (0,), 0)).table is None
+
+
+@pytest.mark.parametrize(
+    ("device", "target"),
+    [(chip(3, 1, name="310P3", generation="310P", device_ip=None), ASCEND), (seen_device(3), CPU)],
+)
+def test_310_infer_is_one_rank_on_its_device(sqlite_url: str, device: Seen, target: str) -> None:
+    request = Request(Infer310Spec(images="/pictures", model="/ERFNet.mindir", allow_cpu=True))
+    with Registry(sqlite_url) as registry, registry.write() as session:
+        add_host(session, "one", "10.3.0.1", [device])
+        ranks = planned(session, Part("one", (3,), 0), request=request)
+
+    assert [(place.rank, place.device, place.local_rank) for place in ranks.places] == [(0, 3, 0)]
+    assert (ranks.target, ranks.table, ranks.note) == (target, None, None)
 
 
 def own_table(ranks: Sequence[int], ids: Sequence[int], address: str = "10.3.0.1", network: int = 1) -> RankTable:
