@@ -33,6 +33,7 @@ from erfnet_jobs.settings import Settings, environment_of
 from erfnet_jobs.specs import spec_from_json, spec_to_dict
 from erfnet_jobs.states import JobKind, Outcome
 from workers.inputs import check_paths, named_checkpoints, newest_on_disk
+from workers.programs import check_programs
 from workers.ranks import ranks_of
 from workers.revision import revision
 
@@ -152,6 +153,7 @@ def start_part(claimed: Claimed, registry: Registry, settings: Settings) -> "sub
     try:
         check_plan(plan)
         check_paths(plan.spec, plan.inputs)
+        check_programs(plan, settings)
         folder = _run_folder(claimed)
         return _start_supervisor(claimed, folder, settings)
     except ErfnetJobsError as error:

@@ -13,6 +13,7 @@ from erfnet_jobs.plan import read_plan
 from erfnet_jobs.registry.parts import held_parts
 from erfnet_jobs.states import JobState, Outcome
 from tests.ascend_host import AscendHost
+from tests.scripted_lite import install
 from tests.services import NewSite, Site, eventually
 
 FAMILIES = ("310", "310P")
@@ -27,7 +28,7 @@ def new_host(new_site: NewSite, sqlite_url: str, site_folder: Path) -> NewHost:
 
     def make(family: str) -> tuple[Site, AscendHost]:
         chips = AscendHost(site_folder, family)
-        site = new_site(sqlite_url, device_interval=0.3, **chips.settings)
+        site = new_site(sqlite_url, device_interval=0.3, infer_310=install(site_folder / "bin").infer, **chips.settings)
         site.start_worker(devices=None)
         return site, chips
 
@@ -101,7 +102,9 @@ def test_a_310_host_takes_nothing_else(new_host: NewHost) -> None:
     assert site.job(training).state == QUEUED
 
 
-def test_cpu_slots_only_for_jobs_that_allow_them(site: Site) -> None:
+def test_cpu_slots_only_for_jobs_that_allow_them(new_site: NewSite, sqlite_url: str, site_folder: Path) -> None:
+    site = new_site(sqlite_url, infer_310=install(site_folder / "bin").infer)
+    site.start_worker()
     strict, lenient = infer(site), infer(site, allow_cpu=True)
 
     site.until(lenient, SUCCEEDED)
@@ -110,3 +113,20 @@ def test_cpu_slots_only_for_jobs_that_allow_them(site: Site) -> None:
     assert site.job(strict).state == QUEUED
     plan = read_plan(Path(site.attempts(lenient)[0].run_dir, "plan.json"))
     assert plan.device_target == "CPU"
+
+
+def test_a_host_without_the_program_says_so_and_does_not_try_again(
+    new_site: NewSite, sqlite_url: str, site_folder: Path
+) -> None:
+    site = new_site(sqlite_url, infer_310=site_folder / "nowhere" / "erfnet_infer")
+    site.start_worker()
+    job = infer(site, allow_cpu=True)
+
+    ended = site.until(job, JobState.FAILED)
+
+    (attempt,) = site.attempts(job)
+    assert (attempt.error, attempt.permanent) == ("MissingDependency", True)
+    assert (ended.reason or "").startswith(f"host here: {site_folder}/nowhere/erfnet_infer (ERFNET_JOBS_INFER_310) is")
+    assert "make infer310" in (ended.reason or "")
+    assert (ended.reason or "").endswith("or name another host with --host")
+    eventually(site.idle, "nothing was started")
