@@ -1,9 +1,22 @@
 """`checkpoints list|show`: the weights that the registry knows."""
 
+import sys
+
 import click
 
-from erfnet_jobs.cli.measures import class_lines, means_text, where_text
-from erfnet_jobs.cli.output import Column, age, fields, file_size, print_json, table
+from erfnet_jobs.cli.lineage import engine_lines, tree_lines
+from erfnet_jobs.cli.measures import class_lines, engine_text, means_text, where_text
+from erfnet_jobs.cli.output import (
+    Column,
+    Document,
+    age,
+    fields,
+    file_size,
+    print_json,
+    table,
+    terminal_width,
+    wrapped,
+)
 from erfnet_jobs.cli.session import Session
 
 COLUMNS = (
@@ -20,6 +33,8 @@ COLUMNS = (
     Column("removed", lambda row: "removed" if row["removed_at"] else ""),
     Column("path", lambda row: row["path"], bends=True, least=24, ends=True),
 )
+# What of a checkpoint's document is shown in its own way.
+LISTED = ("size", "evaluations", "lineage", "differences")
 
 
 @click.group()
@@ -51,13 +66,19 @@ def list_(session: Session, job: int | None, limit: int, removed: bool, as_json:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def show(session: Session, checkpoint: str, as_json: bool) -> None:
-    """Show CHECKPOINT, named by its id, JOB:best or JOB:last."""
+    """Show CHECKPOINT, named by its id, JOB:best or JOB:last: what was made of it, its figures by every engine."""
     row = session.client.checkpoint(checkpoint)
     if as_json:
         print_json(row)
         return
-    pairs = [(name, value) for name, value in row.items() if name not in ("size", "evaluations")]
-    lines = fields([*pairs, ("size", file_size(row["size"]))])
-    for found in row["evaluations"]:
-        lines += ["", f"Measured on {where_text(found)}, by job {found['job']}", means_text(found), *class_lines(found)]
-    click.echo("\n".join(lines))
+    pairs = [(name, value) for name, value in row.items() if name not in LISTED]
+    parts = [fields([*pairs, ("size", file_size(row["size"]))]), tree_lines(row)]
+    parts += [_measured(found) for found in row["evaluations"]]
+    parts.append(engine_lines(row))
+    click.echo("\n\n".join("\n".join(part) for part in parts if part))
+
+
+def _measured(row: Document) -> list[str]:
+    engine = f", with {engine_text(row)}" if row["model_sha256"] else ""
+    head = f"Measured on {where_text(row)}, by job {row['job']}{engine}"
+    return [*(wrapped(line, terminal_width(sys.stdout)) for line in (head, means_text(row))), *class_lines(row)]

@@ -2,7 +2,8 @@
 
 import sys
 
-from erfnet_jobs.cli.measures import short_text, where_text
+from erfnet_jobs.choices import EXPORT_FORMATS
+from erfnet_jobs.cli.measures import hash_text, short_text, where_text
 from erfnet_jobs.cli.output import (
     Column,
     Document,
@@ -156,11 +157,14 @@ def _checkpoint(row: Document) -> str:
 
 def _evaluation(row: Document) -> str:
     name = f"checkpoint {row['checkpoint']}" if row["checkpoint"] else row["path"]
-    return f"{short_text(row)}  {name}, {where_text(row)}"
+    line = f"{short_text(row)}  {name}, {where_text(row)}"
+    width = terminal_width(sys.stdout)
+    return wrapped(line, width and width - 2, EVENT_INDENT)
 
 
 def _file(row: Document) -> str:
-    return f"{row['format']:<10}  {row['path']}{difference_text(row['difference'])}"
+    model = f"  {hash_text(row['sha256'])}" if row["format"] in EXPORT_FORMATS else ""
+    return f"{row['format']:<10}  {row['path']}{model}{difference_text(row['difference'])}"
 
 
 def _events(job: Document) -> list[str]:

@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable, Iterable
 from functools import cached_property
 
-from sqlalchemy import select
-
 from erfnet_jobs.client.document import Document
 from erfnet_jobs.client.host_documents import host_document
 from erfnet_jobs.client.host_states import host_states
@@ -16,12 +14,13 @@ from erfnet_jobs.client.job_documents import (
     tail_document,
     value_document,
 )
-from erfnet_jobs.client.model_documents import best_documents, checkpoint_document, evaluation_document
+from erfnet_jobs.client.lineage_documents import checkpoint_lineage
+from erfnet_jobs.client.model_documents import best_documents, checkpoint_document
 from erfnet_jobs.errors import NotFound
 from erfnet_jobs.placement import none_open
 from erfnet_jobs.registry import checkpoints, evaluations, hosts, jobs, logs, metrics, status
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.tables import Evaluation
+from erfnet_jobs.registry.lineage import lineage_of
 from erfnet_jobs.settings import Settings
 from erfnet_jobs.states import TERMINAL, JobState
 
@@ -111,18 +110,14 @@ class Questions:
             return [checkpoint_document(checkpoint) for checkpoint in found]
 
     def checkpoint(self, reference: str) -> Document:
-        """One checkpoint with its evaluations, named by id, path, JOB:best or JOB:last; raises NotFound."""
+        """One checkpoint with all that came of it, named by id, path, JOB:best or JOB:last; raises NotFound."""
         with self.registry.read() as session:
             number = reference if reference.isdecimal() else checkpoints.resolve_checkpoints(session, reference)[0].id
             if number is None:
                 raise NotFound(
                     f"{reference} is no checkpoint of this registry: 'erfnet-jobs checkpoints list' lists them"
                 )
-            row = checkpoints.get_checkpoint(session, int(number))
-            measured = session.scalars(
-                select(Evaluation).where(Evaluation.checkpoint_id == row.id).order_by(Evaluation.id)
-            )
-            return {**checkpoint_document(row), "evaluations": [evaluation_document(each) for each in measured]}
+            return checkpoint_lineage(lineage_of(session, checkpoints.get_checkpoint(session, int(number))))
 
     def hosts(self) -> list[Document]:
         """All registered hosts with their devices and the jobs on them."""

@@ -65,6 +65,9 @@ QUESTIONS: dict[str, Callable[[Session], object]] = {
     "a job's last": lambda session: checkpoints.resolve_checkpoints(session, f"{FINISHED}:last"),
     "a job's best": lambda session: checkpoints.resolve_checkpoints(session, f"{FINISHED}:best"),
     "a model's checkpoint": lambda session: lineage.checkpoint_of_model(session, f"{FINISHED:064x}"),
+    "what came of a checkpoint": lambda session: lineage.lineage_of(
+        session, checkpoints.get_checkpoint(session, FINISHED)
+    ),
     "a path": lambda session: checkpoints.resolve_checkpoints(session, "/nowhere.ckpt"),
     **{
         f"best {name}": lambda session, name=name: evaluations.best(session, name, top=3)  # type: ignore[misc]

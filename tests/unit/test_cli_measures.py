@@ -1,4 +1,4 @@
-from erfnet_jobs.cli.measures import CATEGORIES, CLASSES, class_lines, means_text, short_text
+from erfnet_jobs.cli.measures import CATEGORIES, CLASSES, class_lines, difference_lines, means_text, short_text
 
 MEASURED = {
     "mean_iou": 0.5,
@@ -32,3 +32,15 @@ def test_where_nothing_is_labelled_no_mean_is_zero() -> None:
     assert short_text(nothing) == "mean IoU -  categories -  loss -"
     assert short_text(MEASURED) == "mean IoU 0.5000  categories 0.7500  loss 0.2000"
     assert means_text(MEASURED).startswith("mean IoU 0.5000, of categories 0.7500, of 19 classes 0.2500, accuracy 0.9")
+
+
+def test_of_a_converted_model_the_engine_is_told_in_place_of_the_loss() -> None:
+    row = {**MEASURED, "mean_loss": None, "engine": "lite-cpu", "model_sha256": "a" * 64, "images_per_second": 2.46}
+    assert short_text(row) == "mean IoU 0.5000  lite-cpu, model aaaaaaaaaaaa, 2.5 images/s"
+    assert short_text({**row, "images_per_second": None}) == "mean IoU 0.5000  lite-cpu, model aaaaaaaaaaaa"
+
+
+def test_differences_have_signs_and_fit_80_columns() -> None:
+    lines = difference_lines([0.0234, -0.0234, None] + [-1.0] * 16)
+    assert "class IoU road +0.023 sidewalk -0.023 building - wall -1.000" in " ".join(" ".join(lines).split())
+    assert max(map(len, lines)) <= 80
