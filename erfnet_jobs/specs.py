@@ -11,6 +11,7 @@ from erfnet_jobs.choices import (
     EXPORT_FORMATS,
     HALF,
     HEADS,
+    LITE,
     LOGITS,
     MAX_EXPORT_PIXELS,
     MINDIR,
@@ -67,8 +68,8 @@ class EvalSpec:
 class ExportSpec:
     """Write a checkpoint's network as files for inference, for input `batch` x 3 x height x width.
 
-    `formats` are the kinds of file; `head` says what comes out: 'logits', or with 'argmax' the train ids. A batch has
-    at most MAX_EXPORT_PIXELS pixels.
+    `formats` are the kinds of file ('lite' also writes the ONNX that it is made from); `head` says what comes out:
+    'logits', or with 'argmax' the train ids. A batch has at most MAX_EXPORT_PIXELS pixels.
     """
 
     kind: ClassVar[JobKind] = JobKind.EXPORT
@@ -83,6 +84,12 @@ class ExportSpec:
         check_common(self.cards, self.size, 1)
         require(whole(self.batch, 1, 1024), "batch", self.batch, "give a number from 1 to 1024 (images at a time)")
         self._check_pixels()
+        require(
+            self.batch == 1 or LITE not in self.formats,
+            "batch",
+            self.batch,
+            f"give 1 for {LITE}: the C++ program that runs it takes one image at a time",
+        )
         require(self.head in HEADS, "head", self.head, f"give one of {', '.join(HEADS)}")
         require(self.cards == 1, "cards", self.cards, "an export runs on one device")
         require(

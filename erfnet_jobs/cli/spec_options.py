@@ -116,7 +116,12 @@ export_options = _together(
     click.option("--checkpoint", default=None, metavar="C", help="The weights to export."),
     click.option("--best", default=None, metavar="METRIC", help="Or the best checkpoint by a metric, as `best` tells."),
     click.option(
-        "--format", "formats", type=FORMATS, default="mindir", show_default=True, help="Files to write: mindir,onnx."
+        "--format",
+        "formats",
+        type=FORMATS,
+        default="mindir",
+        show_default=True,
+        help="Files to write: mindir,onnx,lite.",
     ),
     _size,
     click.option("--batch", type=int, default=1, show_default=True, help="Images that go in at a time."),
