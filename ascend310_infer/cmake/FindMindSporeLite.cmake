@@ -39,7 +39,6 @@ find_package_handle_standard_args(MindSporeLite REQUIRED_VARS MindSporeLite_RUNT
 
 # For each target once: NAME, a library, and further ones that it needs.
 function(_mindspore_lite_target name library)
-  get_filename_component(folder "${library}" DIRECTORY)
   add_library(MindSporeLite::${name} INTERFACE IMPORTED)
   set_target_properties(
     MindSporeLite::${name}
@@ -49,7 +48,7 @@ function(_mindspore_lite_target name library)
                INTERFACE_LINK_LIBRARIES "${library};${ARGN}"
                # The libraries lack a RUNPATH of their own: the program's RPATH (old tags) holds for them too. Those of
                # an Ascend's driver are found when the program starts, or not needed.
-               INTERFACE_LINK_OPTIONS "LINKER:--allow-shlib-undefined;LINKER:--disable-new-dtags;LINKER:-rpath,${folder}"
+               INTERFACE_LINK_OPTIONS "LINKER:--allow-shlib-undefined;LINKER:--disable-new-dtags"
   )
 endfunction()
 

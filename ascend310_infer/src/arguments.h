@@ -17,6 +17,7 @@ struct Device {
 
 enum class Precision { kFp32, kFp16 };
 
+// What is written of each picture.
 struct Saves {
   bool labels = false;
   bool color = false;
@@ -36,7 +37,7 @@ struct Arguments {
   // 0: as many as the process may use cores.
   int threads = 0;
   Precision precision = Precision::kFp32;
-  Saves saves;
+  Saves saves{/*labels=*/true};
   bool json = false;
   // Only what was asked for is printed then.
   bool help = false;

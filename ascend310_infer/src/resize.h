@@ -6,10 +6,10 @@
 
 namespace erfnet {
 
-// Bilinear, antialiased where it shrinks; bit for bit Pillow's Image.resize(BILINEAR) of 8-bit pictures.
+// RGB, bilinear, antialiased where it shrinks; bit for bit Pillow's Image.resize(BILINEAR).
 Image ResizeBilinear(const Image& image, Size size);
 
-// The nearest pixel: Pillow's Image.resize(NEAREST).
+// The nearest pixel, of any number of channels: Pillow's Image.resize(NEAREST).
 Image ResizeNearest(const Image& image, Size size);
 
 }  // namespace erfnet
