@@ -2,7 +2,8 @@
 
 from hypothesis import strategies as st
 
-from erfnet_jobs.choices import EXPORT_FORMATS, HEADS, MAX_EXPORT_PIXELS, NETWORKS, PROTOCOLS, SPLITS
+from erfnet_jobs.choices import EXPORT_FORMATS, HEADS, MAX_EXPORT_PIXELS, NETWORKS, PRECISIONS, PROTOCOLS, SAVES, SPLITS
+from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
 from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
 from erfnet_jobs.train_spec import TrainSpec
@@ -68,7 +69,27 @@ INFER_SPECS = st.builds(
     output=st.none() | WORDS,
     logits=st.none() | WORDS,
 )
-SPECS: st.SearchStrategy[Spec] = st.one_of(train_specs(), EVAL_SPECS, export_specs(), INFER_SPECS)
+
+
+@st.composite
+def infer_310_specs(draw: st.DrawFn) -> Infer310Spec:
+    weights = draw(st.sampled_from(("checkpoint", "model")))
+    return Infer310Spec(
+        images=draw(WORDS),
+        labels=draw(st.none() | WORDS),
+        split=draw(st.sampled_from(SPLITS)),
+        size=draw(SIZES),
+        save=tuple(draw(st.lists(st.sampled_from(SAVES), unique=True))),
+        limit=draw(st.none() | st.integers(1, 10**6)),
+        output=draw(st.none() | WORDS),
+        precision=draw(st.sampled_from(PRECISIONS)),
+        threads=draw(st.none() | st.integers(1, 256)),
+        allow_cpu=draw(st.booleans()),
+        **{weights: draw(WORDS)},
+    )
+
+
+SPECS: st.SearchStrategy[Spec] = st.one_of(train_specs(), EVAL_SPECS, export_specs(), INFER_SPECS, infer_310_specs())
 
 IDS = st.none() | st.integers(1, 2**53)
 CHECKPOINTS = st.builds(
