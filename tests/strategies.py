@@ -2,7 +2,17 @@
 
 from hypothesis import strategies as st
 
-from erfnet_jobs.choices import EXPORT_FORMATS, HEADS, MAX_EXPORT_PIXELS, NETWORKS, PRECISIONS, PROTOCOLS, SAVES, SPLITS
+from erfnet_jobs.choices import (
+    EXPORT_FORMATS,
+    HEADS,
+    LITE,
+    MAX_EXPORT_PIXELS,
+    NETWORKS,
+    PRECISIONS,
+    PROTOCOLS,
+    SAVES,
+    SPLITS,
+)
 from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.plan import CheckpointFile, Plan, RankPlace
 from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
@@ -50,11 +60,13 @@ EVAL_SPECS = st.builds(
 @st.composite
 def export_specs(draw: st.DrawFn) -> ExportSpec:
     height, width = size = draw(SIZES.filter(lambda size: size[0] * size[1] <= MAX_EXPORT_PIXELS))
+    formats = tuple(draw(st.lists(st.sampled_from(EXPORT_FORMATS), min_size=1, unique=True)))
+    most = 1 if LITE in formats else min(1024, MAX_EXPORT_PIXELS // (height * width))
     return ExportSpec(
         checkpoint=draw(WORDS),
-        formats=tuple(draw(st.lists(st.sampled_from(EXPORT_FORMATS), min_size=1, unique=True))),
+        formats=formats,
         size=size,
-        batch=draw(st.integers(1, min(1024, MAX_EXPORT_PIXELS // (height * width)))),
+        batch=draw(st.integers(1, most)),
         head=draw(st.sampled_from(HEADS)),
     )
 
