@@ -124,9 +124,15 @@ def test_versions_that_are_not_known_and_a_generation_that_is_not_confirmed() ->
     assert "not confirmed" in one(version_answers(old), "warning").text
 
 
-def test_chips_that_no_job_goes_to() -> None:
+def test_a_host_that_runs_310_infer_only_needs_no_cann_of_mindspore() -> None:
+    chips = tuple(replace(chip, generation="310") for chip in CHIPS)
+    assert states(version_answers(HostDevices(chips, driver="1", cann="5.1.RC2"))) == ["ok", "ok"]
+    assert states(version_answers(HostDevices(chips, driver="1"))) == ["ok", "error"]
+
+
+def test_chips_that_only_310_infer_goes_to() -> None:
     chip = replace(CHIPS[0], generation="310P")
-    assert "310P take no training" in one(kind_answers((chip,)), "warning").text
+    assert "310P take 310-infer only" in one(kind_answers((chip,)), "ok").text
     assert list(kind_answers(CHIPS)) == []
     assert [drives_ascend(HostDevices(devices)) for devices in ((chip,), CHIPS, (chip, *CHIPS), SLOTS)] == [
         False,

@@ -52,14 +52,9 @@ def drives_ascend(found: HostDevices) -> bool:
 
 
 def kind_answers(chips: Sequence[Device]) -> Iterator[Answer]:
-    """Which of the chips no job of today's kinds goes to."""
+    """Which of the chips only one kind of job goes to."""
     if kinds := sorted({chip.generation for chip in chips if chip.generation in WITHOUT_HCCL}):
-        yield Answer(
-            WARNING,
-            f"{' and '.join(kinds)} take no training, evaluation, export or infer, and nothing else runs there yet: "
-            "no job will come to these devices",
-            "use a host with 910 devices, or a CPU host",
-        )
+        yield Answer(OK, f"{' and '.join(kinds)} take 310-infer only: no training, evaluation, export or infer")
 
 
 def only_nodes(chips: Sequence[Device]) -> bool:
@@ -154,7 +149,7 @@ def _hccn_tool(devices: Sequence[Device], options: str) -> str:
 
 
 def version_answers(found: HostDevices) -> Iterator[Answer]:
-    """Driver and CANN, and whether MindSpore 2.10 takes them."""
+    """Driver and CANN, and where MindSpore is to drive chips whether 2.10 takes them; Lite's releases take others."""
     yield Answer(OK if found.driver else WARNING, f"driver {found.driver or 'of unknown version'}")
     if found.cann is None:
         yield Answer(
@@ -162,6 +157,9 @@ def version_answers(found: HostDevices) -> Iterator[Answer]:
             "CANN was not found",
             "install the toolkit and run its set_env.sh in the shell of the worker, or name it in ASCEND_HOME_PATH",
         )
+        return
+    if not drives_ascend(found):
+        yield Answer(OK, f"CANN {found.cann}; README says which MindSpore Lite goes with which")
         return
     fits = any(re.match(rf"{re.escape(version)}(\D|$)", found.cann) for version in ACCEPTED_CANN)
     yield Answer(
