@@ -151,6 +151,7 @@ class Parser {
     // getopt takes char*, and may not be handed what is not ours.
     std::vector<std::string> words(argv, argv + argc);
     std::vector<char*> pointers;
+    pointers.reserve(words.size() + 1);
     for (std::string& word : words) {
       pointers.push_back(word.data());
     }
@@ -158,7 +159,8 @@ class Parser {
     optind = 0;  // glibc: start anew
     opterr = 0;
     for (;;) {
-      // "-": arguments without an option are given in their order, as 1; ":": a missing value is told from a wrong name.
+      // "-": arguments without an option are given in their order, as 1; ":": a missing value is told from a wrong
+      // name.
       const int code = getopt_long(argc, pointers.data(), "-:", kLongOptions.data(), nullptr);
       if (code == -1) {
         break;

@@ -1,9 +1,9 @@
 #include "jpeg_decoder.h"
 
+#include <jpeglib.h>
+
 #include <csetjmp>
 #include <cstdio>  // jpeglib.h needs it before
-
-#include <jpeglib.h>
 // Behind jpeglib.h, which it needs.
 #include <jerror.h>
 

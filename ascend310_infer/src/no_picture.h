@@ -24,8 +24,9 @@ inline constexpr std::size_t kMostPixels = std::size_t{2} * 89478485;
 // Throws NoPicture for what may be a bomb: a small file that unpacks to gigabytes.
 inline void CheckPixels(std::size_t height, std::size_t width) {
   if (height == 0 || width == 0 || height > kMostPixels / width) {
-    throw NoPicture("is " + std::to_string(height) + "x" + std::to_string(width) + " (height x width): pictures have 1 to " +
-                    std::to_string(kMostPixels) + " pixels; give a smaller one");
+    throw NoPicture("is " + std::to_string(height) + "x" + std::to_string(width) +
+                    " (height x width): pictures have 1 to " + std::to_string(kMostPixels) +
+                    " pixels; give a smaller one");
   }
 }
 

@@ -72,9 +72,11 @@ Paths SplitPictures(const fs::path& split) {
   for (const fs::path& entry : FoldersIn(folder)) {
     splits.push_back(entry.filename().string());
   }
-  throw Fault(ExitCode::kBadData, "--images: " + (folder / split).string() + " has no images CITY/NAME_leftImg8bit.png: "
-                                  "splits in " + folder.string() + " are " +
-                                      (splits.empty() ? "none" : Listed(splits)) + "; give one with --split");
+  throw Fault(ExitCode::kBadData, "--images: " + (folder / split).string() +
+                                      " has no images CITY/NAME_leftImg8bit.png: "
+                                      "splits in " +
+                                      folder.string() + " are " + (splits.empty() ? "none" : Listed(splits)) +
+                                      "; give one with --split");
 }
 
 // Whatever kind of folder it is: a dataset, its leftImg8bit, a split, or one with pictures in it, as a city is.
@@ -93,8 +95,9 @@ Paths FolderPictures(const fs::path& folder, const std::string& split) {
     found = SplitPictures(folder);
   }
   if (found.empty()) {
-    throw Fault(ExitCode::kBadData, "--images: " + folder.string() + " has no pictures (.png, .jpg, .jpeg): give another "
-                                    "folder, or a dataset in Cityscapes' layout");
+    throw Fault(ExitCode::kBadData, "--images: " + folder.string() +
+                                        " has no pictures (.png, .jpg, .jpeg): give another "
+                                        "folder, or a dataset in Cityscapes' layout");
   }
   return found;
 }
@@ -156,8 +159,9 @@ void AddLabels(std::vector<Picture>& pictures, const fs::path& root, const std::
     any = any || picture.label;
   }
   if (!any) {
-    throw Fault(ExitCode::kBadData, "--labels: none of the labels in " + root.string() + " belongs to a picture, such as " +
-                                        pictures.front().image.string() + ": give the labels of these pictures");
+    throw Fault(ExitCode::kBadData, "--labels: none of the labels in " + root.string() +
+                                        " belongs to a picture, such as " + pictures.front().image.string() +
+                                        ": give the labels of these pictures");
   }
 }
 
@@ -168,6 +172,7 @@ std::vector<Picture> FindPictures(const Paths& images, const std::optional<fs::p
   const Paths paths = AllPictures(images, split);
   const std::vector<std::string> names = DistinctNames(paths);
   std::vector<Picture> pictures;
+  pictures.reserve(paths.size());
   for (std::size_t i = 0; i < paths.size(); ++i) {
     pictures.push_back({names[i], paths[i], std::nullopt});
   }

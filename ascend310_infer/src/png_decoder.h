@@ -7,8 +7,8 @@
 
 namespace erfnet {
 
-// Any 8-bit picture as RGB: greys and palettes unfolded, alpha left out, of 16 bits a channel the upper 8. Greys of 1 and
-// 16 bits are refused, as in training. Throws NoPicture.
+// Any 8-bit picture as RGB: greys and palettes unfolded, alpha left out, of 16 bits a channel the upper 8. Greys of 1
+// and 16 bits are refused, as in training. Throws NoPicture.
 Image DecodePngAsRgb(const Bytes& bytes);
 
 // The values of an 8-bit picture with one channel, grey or palette, as they are stored. Throws NoPicture.

@@ -20,8 +20,8 @@ std::uint16_t ToHalf(float value) {
   if (bits == 0) {
     return 0;
   }
-  constexpr std::uint32_t kDropped = 13;                    // bits of the fraction: 23 to 10
-  constexpr std::uint32_t kBias = (127U - 15U) << 10U;      // of the exponents
+  constexpr std::uint32_t kDropped = 13;                // bits of the fraction: 23 to 10
+  constexpr std::uint32_t kBias = (127U - 15U) << 10U;  // of the exponents
   const std::uint32_t odd = (bits >> kDropped) & 1U;
   const std::uint32_t rounded = bits + (1U << (kDropped - 1U)) - 1U + odd;
   return static_cast<std::uint16_t>((rounded >> kDropped) - kBias);
@@ -69,9 +69,8 @@ void Convert(const Image& image, const TensorForm& form, void* out) {
       break;
     }
     case ElementType::kUint8:
-      ForEach(image, form.layout, [values = static_cast<std::uint8_t*>(out)](std::size_t i, std::uint8_t value) {
-        values[i] = value;
-      });
+      ForEach(image, form.layout,
+              [values = static_cast<std::uint8_t*>(out)](std::size_t i, std::uint8_t value) { values[i] = value; });
       break;
     case ElementType::kInt32:
       throw Fault(ExitCode::kBadModel,

@@ -24,6 +24,7 @@ struct Taps {
   std::vector<int> weights;
 };
 
+// NOLINTBEGIN(bugprone-incorrect-roundings): Pillow rounds so, and none of the values is negative
 // A triangle over the two nearest values where it enlarges, over as many more as it shrinks.
 Taps TapsOf(std::size_t from, std::size_t to) {
   const double scale = static_cast<double>(from) / static_cast<double>(to);
@@ -50,6 +51,7 @@ Taps TapsOf(std::size_t from, std::size_t to) {
   }
   return taps;
 }
+// NOLINTEND(bugprone-incorrect-roundings)
 
 inline std::uint8_t Rounded(int sum) { return static_cast<std::uint8_t>(std::clamp(sum >> kPrecision, 0, 255)); }
 

@@ -1,4 +1,5 @@
-// From what Cityscapes' label files hold to the 19 training classes, 19 for what is ignored: as erfnet_jobs.erfnet.labels.
+// From what Cityscapes' label files hold to the 19 training classes, 19 for what is ignored: as
+// erfnet_jobs.erfnet.labels.
 #ifndef ASCEND310_INFER_TRAIN_IDS_H_
 #define ASCEND310_INFER_TRAIN_IDS_H_
 

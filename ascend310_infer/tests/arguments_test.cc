@@ -38,9 +38,8 @@ TEST_CASE("needs only model, images and output") {
 }
 
 TEST_CASE("takes every option") {
-  const Arguments arguments =
-      ParseWith({"--labels", "gt", "--split=test", "--limit", "7", "--device", "ascend:12", "--threads", "3",
-                 "--precision", "fp16", "--save", "color,logits", "--json"});
+  const Arguments arguments = ParseWith({"--labels", "gt", "--split=test", "--limit", "7", "--device", "ascend:12",
+                                         "--threads", "3", "--precision", "fp16", "--save", "color,logits", "--json"});
   CHECK(arguments.labels == "gt");
   CHECK(arguments.split == "test");
   CHECK(arguments.limit == 7U);

@@ -3,7 +3,8 @@
 //   bilinear FILE HEIGHT WIDTH | nearest FILE HEIGHT WIDTH
 //   prepare FILE HEIGHT WIDTH fp32|fp16|uint8 nchw|nhwc      the bytes, as 1 x their number x 1
 //   pictures SPLIT LABELS|- PATH...  as NAME, image and label a line
-// Fields are separated by tabs. Each answer is a status (0, or a fault's code), a length (uint32 each) and so many bytes.
+// Fields are separated by tabs. Each answer is a status (0, or a fault's code), a length (uint32 each) and so many
+// bytes.
 #include <cstdint>
 #include <cstdio>
 #include <iostream>
@@ -57,7 +58,8 @@ std::string Pictures(const Words& words) {
   }
   std::string lines;
   for (const auto& picture : erfnet::FindPictures({words.begin() + 3, words.end()}, labels, words.at(1))) {
-    lines += picture.name + "\t" + picture.image.string() + "\t" + (picture.label ? picture.label->string() : "-") + "\n";
+    lines +=
+        picture.name + "\t" + picture.image.string() + "\t" + (picture.label ? picture.label->string() : "-") + "\n";
   }
   return lines;
 }
