@@ -24,7 +24,8 @@ HEADS = (LOGITS, ARGMAX)
 # What the C++ program can write of each picture.
 SAVES = ("labels", "color", "overlay", "logits")
 FP32 = "fp32"
-PRECISIONS = (FP32, "fp16")
+FP16 = "fp16"
+PRECISIONS = (FP32, FP16)
 # How a MindRecord stores frames: PNGs without compression, for speed, or each file as it was found.
 RAW = "raw"
 FOUND = "found"

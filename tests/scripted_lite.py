@@ -123,6 +123,8 @@ def convert(name: str, script: Script, arguments: list[str]) -> int:
     else:
         given = dict(argument.split("=", 1) for argument in arguments)
         onnx, output = Path(given["--modelFile"]), Path(given["--outputFile"] + ".mindir")
+        if "--configFile" in given:
+            tell(Path(given["--configFile"]).read_text())
         tell("CONVERT RESULT SUCCESS:0")
     if script.convert_writes:
         output.write_bytes(onnx.read_bytes())

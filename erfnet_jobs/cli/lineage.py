@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
+from erfnet_jobs.choices import FP16
 from erfnet_jobs.cli.measures import CLASSES, difference_lines, difference_text, hash_text, iou_text, where_text
 from erfnet_jobs.cli.output import Document, file_size, terminal_width, wrapped
 from erfnet_jobs.cli.output import difference_text as from_network
@@ -112,6 +113,6 @@ def _far(ious: Sequence[float | None], limit: float) -> list[str]:
 
 
 def _look_at(precision: str | None) -> str:
-    if precision == "fp16":
+    if precision == FP16:
         return "It ran in fp16: run it again with '--precision fp32' first."
     return f"It ran in {precision}, so rounding is not why." if precision else "See first in what precision it ran."

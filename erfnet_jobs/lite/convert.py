@@ -2,10 +2,12 @@
 
 import logging
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from erfnet_jobs.choices import FP16, FP32
 from erfnet_jobs.errors import ErfnetJobsError, MissingDependency, UsageError
 from erfnet_jobs.lite.child import LAST_LINES, LINE_LENGTH, run_child
 from erfnet_jobs.lite.programs import (
@@ -21,6 +23,8 @@ from erfnet_jobs.lite.programs import (
 CPU_TARGET = "cpu"
 ASCEND_TARGET = "ascend"
 OPTIMIZE: Mapping[str, str] = {CPU_TARGET: "general", ASCEND_TARGET: "ascend_oriented"}
+# What a model for Ascend computes in is compiled into it, and is fp16 unless said otherwise (converter_tool_ascend.md).
+PRECISION_MODES: Mapping[str, str] = {FP32: "preferred_fp32", FP16: "enforce_fp16"}
 SUFFIX = ".mindir"
 # The vendor's compiles every operator for the chip, which takes minutes.
 TIME_LIMIT = 1800.0
@@ -30,18 +34,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Converter:
-    """A converter on this host and what it converts for: `target` is 'cpu' or 'ascend'."""
+    """A converter on this host and what it converts for: `target` is 'cpu' or 'ascend'.
+
+    `precision` is what a model for Ascend computes in; a model for CPUs is told that when it runs.
+    """
 
     path: Path
     target: str
+    precision: str = FP32
 
     @property
     def is_vendor(self) -> bool:
         """Whether it is the vendor's."""
         return self.path.name == VENDOR_CONVERT
 
-    def command(self, onnx: Path, output: Path) -> list[str]:
-        """How it is called to make `output`, whose name ends in '.mindir'."""
+    def command(self, onnx: Path, output: Path, settings: Path) -> list[str]:
+        """How it is called to make `output`, whose name ends in '.mindir'; `settings` is a file with its `settings`."""
         if not self.is_vendor:
             return [str(self.path), "--onnx", str(onnx), "--output", str(output)]
         # It adds the suffix itself.
@@ -52,7 +60,14 @@ class Converter:
             f"--optimize={OPTIMIZE[self.target]}",
             f"--modelFile={onnx}",
             f"--outputFile={output.with_suffix('')}",
+            *([f"--configFile={settings}"] if self.settings else []),
         ]
+
+    @property
+    def settings(self) -> str:
+        """What a file must tell it; empty where nothing."""
+        for_chips = self.is_vendor and self.target == ASCEND_TARGET
+        return f"[ascend_context]\nprecision_mode={PRECISION_MODES[self.precision]}\n" if for_chips else ""
 
 
 def find_converter(infer: Path | None, target: str, environ: Mapping[str, str] = os.environ) -> Converter:
@@ -93,7 +108,10 @@ def convert(
         said.append(line[:LINE_LENGTH])
         del said[:-LAST_LINES]
 
-    ending = run_child(converter.command(onnx, output), lite_environ(environ), note, timeout)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
+        settings = Path(folder, "settings.ini")
+        settings.write_text(converter.settings)
+        ending = run_child(converter.command(onnx, output, settings), lite_environ(environ), note, timeout)
     whole = replace(ending, last=(*said, *ending.last))
     if whole.code != 0:
         fault = whole.error(f"{onnx.name} was not converted")

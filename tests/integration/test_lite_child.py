@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,7 @@ def test_a_program_whose_libraries_are_not_found(tmp_path: Path, images: Path) -
 def test_sigterm_ends_the_program_before_the_rank(tmp_path: Path, images: Path) -> None:
     programs = install(tmp_path / "bin", hang=True, after=1)
     code = f"""
+from dataclasses import replace
 from pathlib import Path
 from erfnet_jobs.lite.infer import Inference, run_infer
 run_infer(Path({str(programs.infer)!r}), Inference(Path("m"), [Path({str(images)!r})], Path({str(tmp_path)!r})),
@@ -190,6 +192,14 @@ def test_converting(tmp_path: Path, target: str, name: str) -> None:
     assert found.path.name == name
     convert(found, onnx(tmp_path), output)
     assert output.read_bytes() == b"onnx"
+
+
+def test_the_vendor_s_converter_reads_what_to_compute_in(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    found = replace(converter(tmp_path, ASCEND_TARGET), precision="fp16")
+    with caplog.at_level("INFO"):
+        convert(found, onnx(tmp_path), tmp_path / "x.mindir")
+    assert "precision_mode=enforce_fp16" in caplog.text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "model.onnx", "x.mindir"]
 
 
 def test_a_converter_that_says_success_and_writes_nothing(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from erfnet_jobs.errors import MissingDependency
 from erfnet_jobs.lite import programs
-from erfnet_jobs.lite.convert import ASCEND_TARGET, CPU_TARGET, find_converter
+from erfnet_jobs.lite.convert import ASCEND_TARGET, CPU_TARGET, Converter, find_converter
 from erfnet_jobs.lite.programs import find_infer, given_program, lite_environ
 from tests.scripted_lite import VENDOR, install
 
@@ -61,7 +61,7 @@ def test_the_vendor_s_converter_serves_cpus_where_ours_was_not_built(tmp_path: P
     infer = install(tmp_path / "ours", own=False).infer
     install(tmp_path / "lite", vendor=True)
     found = find_converter(infer, CPU_TARGET, {"PATH": "/nowhere", "LITE_HOME": str(tmp_path / "lite")})
-    assert found.command(Path("/a/x.onnx"), Path("/b/y.lite.mindir")) == [
+    assert found.command(Path("/a/x.onnx"), Path("/b/y.lite.mindir"), Path("/s")) == [
         str(tmp_path / "lite" / VENDOR),
         "--fmk=ONNX",
         "--saveType=MINDIR",
@@ -69,6 +69,14 @@ def test_the_vendor_s_converter_serves_cpus_where_ours_was_not_built(tmp_path: P
         "--modelFile=/a/x.onnx",
         "--outputFile=/b/y.lite",
     ]
+
+
+@pytest.mark.parametrize(("precision", "mode"), [("fp32", "preferred_fp32"), ("fp16", "enforce_fp16")])
+def test_a_model_for_ascend_is_told_what_it_computes_in(tmp_path: Path, precision: str, mode: str) -> None:
+    converter = Converter(tmp_path / VENDOR.name, ASCEND_TARGET, precision)
+    assert converter.settings == f"[ascend_context]\nprecision_mode={mode}\n"
+    command = converter.command(Path("/a/x.onnx"), Path("/b/y.mindir"), Path("/s"))
+    assert command[-2:] == ["--outputFile=/b/y", "--configFile=/s"]
 
 
 @pytest.mark.parametrize(("target", "told"), [(CPU_TARGET, "make infer310"), (ASCEND_TARGET, "set LITE_HOME")])
