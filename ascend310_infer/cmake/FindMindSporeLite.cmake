@@ -34,8 +34,23 @@ if(LITE_HOME AND NOT (MindSporeLite_INCLUDE_DIR AND MindSporeLite_RUNTIME))
   )
 endif()
 
+# The wheel says its version in version.py, the vendor's tarball in its name (mindspore-lite-2.2.14-linux-aarch64).
+set(MindSporeLite_VERSION "unknown")
+if(EXISTS "${LITE_HOME}/version.py")
+  file(STRINGS "${LITE_HOME}/version.py" _version REGEX "^__version__")
+else()
+  get_filename_component(_version "${LITE_HOME}" REALPATH)
+endif()
+if(_version MATCHES "([0-9]+\\.[0-9]+\\.[0-9]+[a-z0-9.]*)")
+  set(MindSporeLite_VERSION "${CMAKE_MATCH_1}")
+endif()
+
 include(FindPackageHandleStandardArgs)
-find_package_handle_standard_args(MindSporeLite REQUIRED_VARS MindSporeLite_RUNTIME MindSporeLite_INCLUDE_DIR)
+find_package_handle_standard_args(
+  MindSporeLite
+  REQUIRED_VARS MindSporeLite_RUNTIME MindSporeLite_INCLUDE_DIR
+  VERSION_VAR MindSporeLite_VERSION
+)
 
 # For each target once: NAME, a library, and further ones that it needs.
 function(_mindspore_lite_target name library)
@@ -55,7 +70,8 @@ endfunction()
 if(MindSporeLite_FOUND AND NOT TARGET MindSporeLite::Runtime)
   _mindspore_lite_target(Runtime "${MindSporeLite_RUNTIME}")
   if(MindSporeLite_CONVERTER AND MindSporeLite_CORE)
-    _mindspore_lite_target(Converter "${MindSporeLite_CONVERTER}" "${MindSporeLite_CORE}")
+    # The runtime comes first: the converter's library has an engine too, which cannot read MINDIR.
+    _mindspore_lite_target(Converter "${MindSporeLite_RUNTIME}" "${MindSporeLite_CONVERTER}" "${MindSporeLite_CORE}")
   endif()
   execute_process(
     COMMAND "${CMAKE_NM}" -D "${MindSporeLite_RUNTIME}"

@@ -1,0 +1,94 @@
+#include "captured_output.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+#include <system_error>
+#include <utility>
+
+namespace erfnet {
+namespace {
+
+constexpr std::size_t kLongestReason = 300;
+
+std::string ReadAll(int file) {
+  std::string text;
+  std::array<char, 4096> part{};
+  lseek(file, 0, SEEK_SET);
+  for (ssize_t got = 0; (got = read(file, part.data(), part.size())) > 0;) {
+    text.append(part.data(), static_cast<std::size_t>(got));
+  }
+  return text;
+}
+
+// "[ERROR] ME(1,2,name):time [file:line] Function] text" -> "text"; nothing for other lines.
+std::string ErrorText(const std::string& line) {
+  if (line.rfind("[ERROR]", 0) != 0) {
+    return "";
+  }
+  const std::size_t source = line.find(" [");
+  const std::size_t place = source == std::string::npos ? source : line.find("] ", source);
+  const std::size_t function = place == std::string::npos ? place : line.find("] ", place + 2);
+  return function == std::string::npos ? line : line.substr(function + 2);
+}
+
+}  // namespace
+
+CapturedOutput::CapturedOutput() {
+  if (std::getenv("GLOG_v") != nullptr) {
+    return;
+  }
+  std::fflush(stdout);
+  file_ = memfd_create("lite", MFD_CLOEXEC);
+  output_ = dup(STDOUT_FILENO);
+  error_ = dup(STDERR_FILENO);
+  if (file_ < 0 || dup2(file_, STDOUT_FILENO) < 0 || dup2(file_, STDERR_FILENO) < 0) {
+    throw std::system_error(errno, std::generic_category(), "the output of MindSpore Lite cannot be taken");
+  }
+}
+
+CapturedOutput::~CapturedOutput() { Restore(); }
+
+std::string CapturedOutput::Release() {
+  if (file_ < 0) {
+    return "";
+  }
+  const int file = file_;
+  std::fflush(stdout);
+  const std::string text = ReadAll(file);
+  Restore();
+  return text;
+}
+
+void CapturedOutput::Restore() {
+  if (file_ < 0) {
+    return;
+  }
+  std::fflush(stdout);
+  dup2(output_, STDOUT_FILENO);
+  dup2(error_, STDERR_FILENO);
+  for (const int descriptor : {std::exchange(file_, -1), output_, error_}) {
+    close(descriptor);
+  }
+}
+
+std::string ReasonIn(const std::string& log) {
+  std::istringstream lines(log);
+  std::string last;
+  for (std::string line; std::getline(lines, line);) {
+    const std::string text = ErrorText(line);
+    const std::size_t exception = text.find("Catch exception: ");
+    if (exception != std::string::npos) {
+      return text.substr(exception + 17, kLongestReason);
+    }
+    last = text.empty() || !last.empty() ? last : text;
+  }
+  return last.substr(0, kLongestReason);
+}
+
+}  // namespace erfnet

@@ -1,0 +1,145 @@
+// erfnet_infer: segments pictures with ERFNet in MindSpore Lite.
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstddef>
+#include <exception>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "arguments.h"
+#include "descriptor_stream.h"
+#include "fault.h"
+#include "files.h"
+#include "interrupts.h"
+#include "lite_model.h"
+#include "mindir_version.h"
+#include "pictures.h"
+#include "pipeline.h"
+#include "reporter.h"
+
+namespace {
+
+using erfnet::Arguments;
+using erfnet::ExitCode;
+using erfnet::Fault;
+using erfnet::Picture;
+
+// Each copy of the model needs some 300 MB at 512x1024.
+constexpr std::size_t kMostCopies = 8;
+// A core reads and prepares pictures about this many times as fast as it predicts.
+constexpr std::size_t kPredictorsForAReader = 6;
+
+std::size_t UsableCores() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  const int known = sched_getaffinity(0, sizeof cores, &cores);
+  return known == 0 ? static_cast<std::size_t>(std::max(1, CPU_COUNT(&cores))) : 1;
+}
+
+std::vector<Picture> Pictures(const Arguments& arguments) {
+  std::vector<Picture> pictures = erfnet::FindPictures(arguments.images, arguments.labels, arguments.split);
+  if (arguments.limit && *arguments.limit < pictures.size()) {
+    pictures.resize(*arguments.limit);
+  }
+  return pictures;
+}
+
+std::size_t Labelled(const std::vector<Picture>& pictures) {
+  return static_cast<std::size_t>(
+      std::count_if(pictures.begin(), pictures.end(), [](const Picture& picture) { return picture.label.has_value(); }));
+}
+
+void RefuseLogitsOfClasses(const Arguments& arguments, const erfnet::ModelForm& form) {
+  if (arguments.saves.logits && form.argmax) {
+    throw Fault(ExitCode::kUsage, "--save logits: " + arguments.model.string() +
+                                      " gives classes only; export it with `--head logits`, or leave logits out");
+  }
+}
+
+ExitCode Infer(const Arguments& arguments, erfnet::Reporter& reporter, erfnet::Interrupts& interrupts) {
+  erfnet::CheckMindir(arguments.model, erfnet::LiteVersion());
+  erfnet::CheckDevice(arguments.device);
+  const std::vector<Picture> pictures = Pictures(arguments);
+  const std::size_t threads = arguments.threads > 0 ? static_cast<std::size_t>(arguments.threads) : UsableCores();
+  const std::size_t copies = arguments.device.ascend ? 1 : std::min(threads, kMostCopies);
+  const erfnet::LoadedModel model =
+      erfnet::LoadModel(arguments.model, arguments.device, arguments.precision, copies);
+  RefuseLogitsOfClasses(arguments, model.form);
+  erfnet::MakeFolder(arguments.output);
+  const std::size_t others = arguments.device.ascend ? threads : 1 + copies / kPredictorsForAReader;
+  reporter.Started({erfnet::LiteVersion(), arguments.device, static_cast<int>(threads), arguments.precision,
+                    pictures.size(), Labelled(pictures), arguments.model, model.form});
+  const erfnet::Work work{pictures,   arguments.labels.has_value(), arguments.model, model.form,
+                          arguments.saves, arguments.output,        others,          others};
+  const erfnet::End end = erfnet::RunPipeline(work, model.copies, reporter, interrupts);
+  if (interrupts.Requested()) {
+    throw Fault(ExitCode::kInterrupted, "interrupted after " + std::to_string(end.images) + " of " +
+                                            std::to_string(pictures.size()) + " images");
+  }
+  if (end.metric) {
+    erfnet::WriteMetric(arguments.output, *end.metric);
+  }
+  reporter.Ended(end);
+  if (end.skipped > 0) {
+    throw Fault(ExitCode::kBadData, std::to_string(end.skipped) + " of " + std::to_string(pictures.size()) +
+                                        " images were skipped, which are named above: mend or remove them");
+  }
+  return ExitCode::kDone;
+}
+
+ExitCode Guarded(const Arguments& arguments, erfnet::Reporter& reporter, erfnet::Interrupts& interrupts) {
+  try {
+    return Infer(arguments, reporter, interrupts);
+  } catch (const Fault& fault) {
+    reporter.Failed(fault.code(), fault.what());
+    return fault.code();
+  } catch (const std::bad_alloc&) {
+    reporter.Failed(ExitCode::kUnexpected, "out of memory: give fewer --threads, or a smaller model");
+  } catch (const std::exception& error) {
+    reporter.Failed(ExitCode::kUnexpected, error.what());
+  }
+  return ExitCode::kUnexpected;
+}
+
+ExitCode Run(const Arguments& arguments) {
+  // Whoever reads what is told may end: that is an error of writing, not the process's death.
+  std::signal(SIGPIPE, SIG_IGN);
+  erfnet::Interrupts interrupts;
+  erfnet::DescriptorStream out(arguments.json ? STDOUT_FILENO : STDERR_FILENO);
+  // What MindSpore Lite prints is no JSON.
+  dup2(STDERR_FILENO, STDOUT_FILENO);
+  const auto reporter =
+      arguments.json ? erfnet::JsonReporter(out) : erfnet::TextReporter(out, isatty(STDERR_FILENO) == 1);
+  // While the model loads there is nothing to be finished.
+  interrupts.OnRequest([&reporter] {
+    reporter->Failed(ExitCode::kInterrupted, "interrupted before the first image");
+    _exit(static_cast<int>(ExitCode::kInterrupted));
+  });
+  return Guarded(arguments, *reporter, interrupts);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const Arguments arguments = erfnet::ParseArguments(argc, argv);
+    if (arguments.help || arguments.version) {
+      std::cout << (arguments.help ? erfnet::Usage()
+                                   : "erfnet_infer " ERFNET_INFER_VERSION ", MindSpore Lite " + erfnet::LiteVersion() +
+                                         "\n");
+      return 0;
+    }
+    return static_cast<int>(Run(arguments));
+  } catch (const Fault& fault) {
+    std::cerr << "erfnet_infer: " << fault.what() << '\n';
+    return static_cast<int>(fault.code());
+  } catch (const std::exception& error) {
+    std::cerr << "erfnet_infer: " << error.what() << '\n';
+    return static_cast<int>(ExitCode::kUnexpected);
+  }
+}
