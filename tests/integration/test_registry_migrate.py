@@ -281,6 +281,15 @@ def test_evaluations_of_older_programs_get_the_protocols_names(empty_url: str) -
     assert _protocols(empty_url) == before
 
 
+ARTIFACT = (
+    "INSERT INTO artifact (job_id, attempt, format, path, sha256, size, created_at)"
+    " VALUES ({}, 1, 'onnx', '/m.onnx', 'h', 1, '2026-01-01 00:00:00')"
+)
+JOB = (
+    "INSERT INTO job (kind, state, priority, cards, max_attempts, spec, user_name, user_host, attempt,"
+    " cancel_requested, created_at)"
+    " VALUES ('export', 'queued', 0, 1, 1, '{}', 'u', 'h', 0, false, '2026-01-01 00:00:00')"
+)
 # What a program of revision 0004 adds.
 CONVERTED = "UPDATE evaluation SET model_sha256 = 'm', images_per_second = 30.5, mean_loss = NULL WHERE id = {}"
 
@@ -325,10 +334,10 @@ def test_evaluations_stay_when_their_table_is_made_anew(empty_url: str) -> None:
 
     assert _evaluations(empty_url) == before
     # A worker of the older program that still runs writes as it did, and no id comes twice.
-    _execute(empty_url, EVALUATION.format(job, "late"))
+    _execute(empty_url, EVALUATION.format(job, "late"), ARTIFACT.format(job), JOB)
     assert _evaluations(empty_url) == [*before, (4, job, "late", 0.3, "[]")]
     with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
-        _execute(empty_url, EVALUATION.format(job + 1, "of nobody"))
+        _execute(empty_url, EVALUATION.format(job + 9, "of nobody"))
     _execute(empty_url, CONVERTED.format(4))
 
     migrate.downgrade(empty_url, "0003")
