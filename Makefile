@@ -71,7 +71,7 @@ lite: | $(BIN)/python
 	@echo "MindSpore Lite is in $(if $(NEEDS_LITE),$(LITE)/mindspore_lite,LITE_HOME=$(LITE_HOME))"
 
 infer310: $(NEEDS_LITE) | $(BIN)/python
-	@missing=$$(ascend310_infer/missing_packages); [ -z "$$missing" ] || { \
+	@missing=$$(ascend310_infer/missing_packages programs); [ -z "$$missing" ] || { \
 		echo "erfnet_infer cannot be built, not installed: $$missing"; exit 2; }
 	@echo "Building erfnet_infer and erfnet_convert into $(BIN)"
 	@export LITE_HOME="$${LITE_HOME:-$(CURDIR)/$(LITE)/mindspore_lite}" && cd ascend310_infer && \
@@ -82,7 +82,7 @@ infer310: $(NEEDS_LITE) | $(BIN)/python
 
 # For the tests, which skip what needs the programs where this says that they are not there.
 infer310-if-possible: | $(BIN)/python
-	@missing=$$(ascend310_infer/missing_packages); if [ -n "$$missing" ]; then \
+	@missing=$$(ascend310_infer/missing_packages programs); if [ -n "$$missing" ]; then \
 		echo "Tests of erfnet_infer will skip, not installed: $$missing"; \
 	elif [ "$$(uname -m)" != x86_64 ] && [ -z "$(LITE_HOME)" ]; then \
 		echo "Tests of erfnet_infer will skip: no LITE_HOME, and PyPI has no MindSpore Lite for $$(uname -m)"; \
@@ -106,7 +106,7 @@ check: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i ascend310_infer/src/* ascend310_infer/tests/*.cc ascend310_infer/tests/*.h
+	$(BIN)/clang-format -i ascend310_infer/src/* ascend310_infer/convert/* ascend310_infer/tests/*.cc ascend310_infer/tests/*.h
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks

@@ -34,7 +34,8 @@ TEST_CASE("finds the reason in a log") {
   const std::string warning = "[WARNING] ME(1,7f,infer):2026-01-01 [a.cc:35] NUMAAdapter] Open libnuma.so failed!\n";
   const std::string first = "[ERROR] ME(1,7f,infer):2026-01-01 [a.cc:1] Load] No such file.\n";
   const std::string second = "[ERROR] ME(1,7f,infer):2026-01-01 [a.cc:2] Build] Failed to build.\n";
-  const std::string thrown = "[ERROR] ME(1,7f,infer):2026-01-01 [a.cc:2] Build] Catch exception: too new\n\n---\nStack\n";
+  const std::string thrown =
+      "[ERROR] ME(1,7f,infer):2026-01-01 [a.cc:2] Build] Catch exception: too new\n\n---\nStack\n";
   CHECK(ReasonIn("").empty());
   CHECK(ReasonIn(warning).empty());
   CHECK(ReasonIn(warning + first + second) == "No such file.");

@@ -74,7 +74,7 @@ TEST_CASE("a moved file can be read as the umask lets") {
   const mode_t mask = umask(022);
   MoveFile(from, folder.path() / "to");
   umask(mask);
-  struct stat found {};
+  struct stat found{};
   REQUIRE(stat((folder.path() / "to").c_str(), &found) == 0);
   CHECK((found.st_mode & 0777U) == 0644);
   CHECK(folder.Names() == Names{"to"});

@@ -13,7 +13,9 @@ namespace erfnet {
 namespace {
 
 // Fields of ModelProto: producer_name, producer_version, a graph of 3 bytes, little_endian, mind_ir_version.
-const std::string kModel = "\x12\x09MindSpore\x1a\x06" "2.10.0\x3a\x03\x01\x02\x03\x50\x01\x68\x03";
+const std::string kModel =
+    "\x12\x09MindSpore\x1a\x06"
+    "2.10.0\x3a\x03\x01\x02\x03\x50\x01\x68\x03";
 
 std::optional<MindirHeader> Scan(const std::string& bytes) {
   std::istringstream file(bytes);
@@ -72,7 +74,8 @@ TEST_CASE("refuses with both versions and the way that works") {
   ExpectFault([&] { CheckMindir(model, "2.0.0"); }, ExitCode::kBadModel,
               {"model.mindir", "version 3", "MindSpore 2.10.0", "2.0.0", "up to version 1", "--format lite"});
   CheckMindir(model, "2.10.0");
-  ExpectFault([&] { CheckMindir(folder.path() / "none", "2.0.0"); }, ExitCode::kBadModel, {"there is no model", "none"});
+  ExpectFault([&] { CheckMindir(folder.path() / "none", "2.0.0"); }, ExitCode::kBadModel,
+              {"there is no model", "none"});
   ExpectFault([&] { CheckMindir(folder.path(), "2.0.0"); }, ExitCode::kBadModel, {"is no MINDIR"});
   ExpectFault([&] { CheckMindir(folder.Write("empty", ""), "2.0.0"); }, ExitCode::kBadModel, {"is no MINDIR"});
 }

@@ -77,8 +77,9 @@ TEST_CASE("keeps progress on one line of a terminal, and ends it before other te
   reporter->Advanced({1, 4, 20});
   reporter->Advanced({2, 4, 8000});
   reporter->Skipped("b.png", "is empty");
-  CHECK(out.str() == "\r1/4 images, 0.05 images/s, 1 min 0 s left\x1b[K"
-                     "\r2/4 images, 0.00 images/s, 2 h 13 min left\x1b[K\nskipped b.png: is empty\n");
+  CHECK(out.str() ==
+        "\r1/4 images, 0.05 images/s, 1 min 0 s left\x1b[K"
+        "\r2/4 images, 0.00 images/s, 2 h 13 min left\x1b[K\nskipped b.png: is empty\n");
 }
 
 TEST_CASE("writes plain lines elsewhere, and all of the end") {

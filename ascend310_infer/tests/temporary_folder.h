@@ -3,9 +3,9 @@
 #define ASCEND310_INFER_TESTS_TEMPORARY_FOLDER_H_
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -27,9 +27,17 @@ class TemporaryFolder {
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
-  [[nodiscard]] std::filesystem::path Write(const std::string& name, const std::string& content) const {
-    std::ofstream(path_ / name, std::ios::binary) << content;
-    return path_ / name;
+  // A path in it, whose folders are made.
+  [[nodiscard]] std::filesystem::path operator/(const std::string& name) const {
+    std::filesystem::path path = path_ / name;
+    std::filesystem::create_directories(path.parent_path());
+    return path;
+  }
+
+  std::filesystem::path Write(const std::string& name, const std::string& content) const {
+    std::filesystem::path path = *this / name;
+    std::ofstream(path, std::ios::binary) << content;
+    return path;
   }
 
   // Sorted.
