@@ -7,9 +7,9 @@
 
 namespace erfnet {
 
-// Runs `work` in a child of this process, which must have no other threads. A Fault of it is thrown here; where a signal
-// ends the child, or it leaves by itself, that is a Fault (kBadModel) in which `what` says what it was doing. SIGINT and
-// SIGTERM end the child, and are a Fault (kInterrupted).
+// Runs `work` in a child of this process, which must have no other threads. A Fault of it is thrown here; where a
+// signal ends the child, or it leaves by itself, that is a Fault (kBadModel) in which `what` says what it was doing.
+// SIGINT and SIGTERM end the child, and are a Fault (kInterrupted).
 void RunInChild(const std::string& what, const std::function<void()>& work);
 
 }  // namespace erfnet

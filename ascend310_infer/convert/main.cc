@@ -42,8 +42,8 @@ Arguments Parse(const std::vector<std::string>& words) {
   for (std::size_t i = 0; i < words.size(); i += 2) {
     const bool known = words[i] == "--onnx" || words[i] == "--output";
     if (!known || i + 1 == words.size() || words[i + 1].empty()) {
-      throw Fault(ExitCode::kUsage, words[i] + (known ? " lacks its value" : " is no option") +
-                                        ": see erfnet_convert --help");
+      throw Fault(ExitCode::kUsage,
+                  words[i] + (known ? " lacks its value" : " is no option") + ": see erfnet_convert --help");
     }
     (words[i] == "--onnx" ? arguments.onnx : arguments.output) = words[i + 1];
   }
@@ -67,7 +67,9 @@ class Workplace {
   explicit Workplace(const fs::path& output) {
     const fs::path folder = output.parent_path().empty() ? fs::path(".") : output.parent_path();
     // Tells what is wrong with the folder before anything else is done.
-    { const erfnet::NewFile probe(output); }
+    {
+      const erfnet::NewFile probe(output);
+    }
     std::string name = (folder / ".erfnet_convert.XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr) {
       throw std::system_error(errno, std::generic_category(), folder.string() + " takes no folder");
@@ -89,8 +91,7 @@ class Workplace {
 
 // The converter says success of graphs that end the process that runs them.
 void Try(const fs::path& model) {
-  const erfnet::LoadedModel loaded =
-      erfnet::LoadModel(model, erfnet::Device{}, erfnet::Precision::kFp32, /*copies=*/1);
+  const erfnet::LoadedModel loaded = erfnet::LoadModel(model, erfnet::Device{}, erfnet::Precision::kFp32, /*copies=*/1);
   const std::vector<std::byte> black(erfnet::BytesOf(loaded.form.input));
   loaded.copies.front()->Predict(black.data());
 }
@@ -114,8 +115,7 @@ void Convert(const Arguments& arguments) {
   const std::string lite = "MindSpore Lite " + erfnet::LiteVersion();
   erfnet::RunInChild(lite + ", which converts " + arguments.onnx.string() + ",",
                      [&] { erfnet::ConvertOnnx(fs::absolute(arguments.onnx), fs::absolute(made)); });
-  erfnet::RunInChild(lite + ", which runs what it converted from " + arguments.onnx.string() + ",",
-                     [&] { Try(made); });
+  erfnet::RunInChild(lite + ", which runs what it converted from " + arguments.onnx.string() + ",", [&] { Try(made); });
   erfnet::MoveFile(made, arguments.output);
 }
 

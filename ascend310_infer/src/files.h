@@ -9,8 +9,8 @@
 namespace erfnet {
 
 // A file under a temporary name in the folder where it shall be. It takes its own name with Commit, and is removed
-// where that was not reached. All of it throws Fault: kDiskFull where there is no room, kUsage where the folder does not
-// take files, kUnexpected else; the message names the folder or the file.
+// where that was not reached. All of it throws Fault: kDiskFull where there is no room, kUsage where the folder does
+// not take files, kUnexpected else; the message names the folder or the file.
 class NewFile {
  public:
   explicit NewFile(std::filesystem::path path);

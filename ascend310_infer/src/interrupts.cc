@@ -8,7 +8,7 @@
 namespace erfnet {
 
 Interrupts::Interrupts() {
-  struct sigaction present {};
+  struct sigaction present{};
   sigaction(SIGINT, nullptr, &present);
   sigemptyset(&signals_);
   sigaddset(&signals_, SIGTERM);

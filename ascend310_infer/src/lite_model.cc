@@ -101,8 +101,8 @@ class LitePredictor : public Predictor {
 
  private:
   [[noreturn]] void ThrowFor(const Device& device, const std::string& reason) const {
-    const bool no_engine = device.ascend && (reason.find("scend") != std::string::npos ||
-                                             reason.find("DLSoOpen") != std::string::npos);
+    const bool no_engine =
+        device.ascend && (reason.find("scend") != std::string::npos || reason.find("DLSoOpen") != std::string::npos);
     if (no_engine) {
       throw Fault(ExitCode::kNoDevice, "MindSpore Lite " + LiteVersion() + " cannot use Ascend " +
                                            std::to_string(*device.ascend) + " (" + reason +

@@ -50,8 +50,8 @@ std::vector<Picture> Pictures(const Arguments& arguments) {
 }
 
 std::size_t Labelled(const std::vector<Picture>& pictures) {
-  return static_cast<std::size_t>(
-      std::count_if(pictures.begin(), pictures.end(), [](const Picture& picture) { return picture.label.has_value(); }));
+  return static_cast<std::size_t>(std::count_if(pictures.begin(), pictures.end(),
+                                                [](const Picture& picture) { return picture.label.has_value(); }));
 }
 
 void RefuseLogitsOfClasses(const Arguments& arguments, const erfnet::ModelForm& form) {
@@ -67,15 +67,15 @@ ExitCode Infer(const Arguments& arguments, erfnet::Reporter& reporter, erfnet::I
   const std::vector<Picture> pictures = Pictures(arguments);
   const std::size_t threads = arguments.threads > 0 ? static_cast<std::size_t>(arguments.threads) : UsableCores();
   const std::size_t copies = arguments.device.ascend ? 1 : std::min(threads, kMostCopies);
-  const erfnet::LoadedModel model =
-      erfnet::LoadModel(arguments.model, arguments.device, arguments.precision, copies);
+  const erfnet::LoadedModel model = erfnet::LoadModel(arguments.model, arguments.device, arguments.precision, copies);
   RefuseLogitsOfClasses(arguments, model.form);
   erfnet::MakeFolder(arguments.output);
   const std::size_t others = arguments.device.ascend ? threads : 1 + copies / kPredictorsForAReader;
   reporter.Started({erfnet::LiteVersion(), arguments.device, static_cast<int>(threads), arguments.precision,
                     pictures.size(), Labelled(pictures), arguments.model, model.form});
-  const erfnet::Work work{pictures,   arguments.labels.has_value(), arguments.model, model.form,
-                          arguments.saves, arguments.output,        others,          others};
+  const erfnet::Work work{
+      pictures, arguments.labels.has_value(), arguments.model, model.form, arguments.saves, arguments.output, others,
+      others};
   const erfnet::End end = erfnet::RunPipeline(work, model.copies, reporter, interrupts);
   if (interrupts.Requested()) {
     throw Fault(ExitCode::kInterrupted, "interrupted after " + std::to_string(end.images) + " of " +
@@ -129,9 +129,9 @@ int main(int argc, char** argv) {
   try {
     const Arguments arguments = erfnet::ParseArguments(argc, argv);
     if (arguments.help || arguments.version) {
-      std::cout << (arguments.help ? erfnet::Usage()
-                                   : "erfnet_infer " ERFNET_INFER_VERSION ", MindSpore Lite " + erfnet::LiteVersion() +
-                                         "\n");
+      std::cout << (arguments.help
+                        ? erfnet::Usage()
+                        : "erfnet_infer " ERFNET_INFER_VERSION ", MindSpore Lite " + erfnet::LiteVersion() + "\n");
       return 0;
     }
     return static_cast<int>(Run(arguments));

@@ -88,7 +88,8 @@ Image LabelAt(const Image& label, Size input, Size output) {
   Image small{output, 1, std::vector<std::uint8_t>(output.height * output.width)};
   for (std::size_t y = 0; y < output.height; ++y) {
     for (std::size_t x = 0; x < output.width; ++x) {
-      small.pixels[y * output.width + x] = resized.pixels[(y * scale + scale / 2) * input.width + x * scale + scale / 2];
+      small.pixels[y * output.width + x] =
+          resized.pixels[(y * scale + scale / 2) * input.width + x * scale + scale / 2];
     }
   }
   return small;

@@ -58,8 +58,8 @@ class AsText : public Reporter {
   void Ended(const End& end) override {
     Line(std::to_string(end.images) + " images in " + Fixed(end.seconds, 2) + " s, " +
          Fixed(Advance{end.images, end.images, end.seconds}.ImagesPerSecond(), 2) + " images/s, " +
-         std::to_string(end.skipped) + " skipped, at most " +
-         std::to_string(end.peak_memory >> 20U) + " MiB of memory");
+         std::to_string(end.skipped) + " skipped, at most " + std::to_string(end.peak_memory >> 20U) +
+         " MiB of memory");
     Line("ms an image     mean      p50      p95      p99");
     Line(Row("read", end.phases.read));
     Line(Row("prepare", end.phases.prepare));
