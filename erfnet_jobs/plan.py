@@ -20,6 +20,8 @@ VERSION = 2
 READABLE = (1, VERSION)
 CPU = "CPU"
 ASCEND = "Ascend"
+# Below an attempt's folder, where an inference is given no other.
+PICTURES_FOLDER = "pictures"
 
 
 @dataclass(frozen=True)

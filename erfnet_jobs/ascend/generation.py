@@ -11,6 +11,8 @@ NAMES = {
     "310": r"310|minid",
     "310P": r"310p[0-9]?",
 }
+# Those that have no training, and on which MindSpore 2.10 does not run.
+INFERENCE_ONLY = frozenset({"310", "310P"})
 A3_NAME = "910"
 
 

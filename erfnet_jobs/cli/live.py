@@ -71,10 +71,11 @@ class LiveLine:
 
 @dataclass
 class Course:
-    """What a run's ranks have reported; `checkpoints` are those still on disk."""
+    """What a run's ranks have reported; `checkpoints` are those still on disk, the rate is the newest."""
 
     live: LiveLine = field(default_factory=LiveLine)
     fraction: float = 0.0
+    images_per_second: float | None = None
     checkpoints: dict[str, CheckpointWritten] = field(default_factory=dict)
     evaluations: list[Evaluated] = field(default_factory=list)
     artifacts: list[ArtifactWritten] = field(default_factory=list)
@@ -85,7 +86,7 @@ class Course:
             case None:
                 warn(f"rank {line.rank} wrote what is no report: {line.problem}")
             case Progress() as progress:
-                self.fraction = progress.fraction
+                self.fraction, self.images_per_second = progress.fraction, progress.images_per_second
                 self.live.show(progress_text(progress), (progress.stage, progress.epoch))
             case Phase() as phase if line.rank == 0:
                 self.live.show(phase_text(phase), (phase.name,))

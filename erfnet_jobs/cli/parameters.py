@@ -11,8 +11,9 @@ if TYPE_CHECKING:  # ParamType is generic to mypy, but at run time only in newer
     Names = click.ParamType[tuple[str, ...]]
     Seconds = click.ParamType[float]
     HostDevices = click.ParamType[tuple[str, tuple[int, ...]]]
+    Text = click.ParamType[str]
 else:
-    Numbers = Pair = Names = Seconds = HostDevices = click.ParamType
+    Numbers = Pair = Names = Seconds = HostDevices = Text = click.ParamType
 
 
 class SizeType(Pair):
@@ -67,6 +68,18 @@ class HostDevicesType(HostDevices):
         return host, tuple(sorted(set(numbers)))
 
 
+class DeviceType(Text):
+    """cpu, or ascend:ID with the logical id."""
+
+    name = "cpu|ascend:ID"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """As it is given; whether the host has it is the host's to say."""
+        if not re.fullmatch(r"cpu|ascend:\d{1,4}", str(value)):
+            self.fail(f"{value!r} is no device: give cpu or ascend:ID, such as ascend:0", param, ctx)
+        return str(value)
+
+
 class EpochsType(Numbers):
     """Whole numbers with commas between them, one for each stage."""
 
@@ -115,6 +128,7 @@ class DurationType(Seconds):
 
 SIZE = SizeType()
 DURATION = DurationType()
+DEVICE = DeviceType()
 AUGMENT = FORMATS = SAVE = NamesType()
 STAGES = RangeType("stages", "a range within 1-4, such as 1-4 or 3-4")
 DEVICES = RangeType("devices", "device ids such as 0,1 or 0-3")

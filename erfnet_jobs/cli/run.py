@@ -4,11 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from erfnet_jobs.cli.parameters import DEVICE
 from erfnet_jobs.cli.spec_options import (
     eval_options,
     eval_spec,
     export_options,
     export_spec,
+    infer_310_options,
+    infer_310_spec,
     infer_options,
     infer_spec,
     time_limit_option,
@@ -19,6 +22,7 @@ from erfnet_jobs.cli.spec_options import (
 if TYPE_CHECKING:
     from erfnet_jobs.cli.live import Course
     from erfnet_jobs.cli.session import Session
+    from erfnet_jobs.launch.ranks import Ranks
     from erfnet_jobs.launch.verdict import GangResult
     from erfnet_jobs.plan import Plan
     from erfnet_jobs.specs import Spec
@@ -74,6 +78,31 @@ def infer(session: "Session", /, as_json: bool, time_limit: float | None, **valu
     _run(session, infer_spec(values), as_json, time_limit)
 
 
+@run.command("310-infer")
+@infer_310_options
+@click.option(
+    "--device",
+    type=DEVICE,
+    default=None,
+    help="What runs the model.  [default: the first idle 310 or 310P, without any the CPU]",
+)
+@time_limit_option
+@_json
+@click.pass_obj
+def infer_310(
+    session: "Session", /, as_json: bool, time_limit: float | None, device: str | None, **values: Any
+) -> None:
+    """Segment pictures with the C++ program on a 310, a 310P or the CPU, and measure them with --labels."""
+    from erfnet_jobs.launch.rank_310 import rank_310
+    from erfnet_jobs.plan import CPU
+
+    spec = infer_310_spec(values, allow_cpu=True)
+    ranks = rank_310(device, session.settings)
+    if ranks.target == CPU and device is None:
+        click.echo("no 310 or 310P on this host: the CPU runs the model", err=True)
+    _run_on(session, ranks, spec, as_json, time_limit)
+
+
 def _run(
     session: "Session",
     spec: "Spec",
@@ -81,16 +110,21 @@ def _run(
     time_limit: float | None,
     devices: tuple[int, ...] | None = None,
 ) -> None:
+    from erfnet_jobs.launch.ranks import local_ranks
+
+    _run_on(session, local_ranks(spec.cards, devices, session.settings), spec, as_json, time_limit)
+
+
+def _run_on(session: "Session", ranks: "Ranks", spec: "Spec", as_json: bool, time_limit: float | None) -> None:
     from dataclasses import replace
 
     from erfnet_jobs.cli.live import Course
     from erfnet_jobs.launch.foreground import local_plan, run_here
-    from erfnet_jobs.launch.ranks import local_ranks
 
-    ranks = local_ranks(spec.cards, devices, session.settings)
     plan = replace(local_plan(spec, session.settings, ranks), time_limit=time_limit)
     table = f", {ranks.note}" if ranks.note else ""
-    click.echo(f"{plan.kind} on {plan.world_size} ranks in {plan.run_dir}{table}", err=True)
+    several = "1 rank" if plan.world_size == 1 else f"{plan.world_size} ranks"
+    click.echo(f"{plan.kind} on {several} in {plan.run_dir}{table}", err=True)
     course = Course()
     try:
         result = run_here(plan, session.settings, course.take, rank_table=ranks.table)
@@ -152,7 +186,10 @@ def _print_results(plan: "Plan", course: "Course") -> None:
 
     from erfnet_jobs.cli.measures import evaluation_lines
     from erfnet_jobs.cli.output import difference_text, file_size
+    from erfnet_jobs.infer_310_spec import Infer310Spec
+    from erfnet_jobs.plan import PICTURES_FOLDER
     from erfnet_jobs.specs import EvalSpec
+    from erfnet_jobs.states import JobKind
 
     for checkpoint in course.checkpoints.values():
         click.echo(f"checkpoint  {Path(plan.run_dir, checkpoint.path)}  {file_size(checkpoint.size)}")
@@ -161,8 +198,12 @@ def _print_results(plan: "Plan", course: "Course") -> None:
     for artifact in course.artifacts:
         told = difference_text(artifact.difference)
         click.echo(f"{artifact.format:<10}  {Path(plan.run_dir, artifact.path)}  {file_size(artifact.size)}{told}")
+    if course.images_per_second is not None and plan.kind == JobKind.INFER_310:
+        click.echo(f"speed       {course.images_per_second:.2f} images/s, from file to file")
     if isinstance(plan.spec, EvalSpec) and plan.spec.save_predictions:
         click.echo(f"predictions {plan.spec.save_predictions}")
+    if isinstance(plan.spec, Infer310Spec) and (plan.spec.save or plan.spec.labels):
+        click.echo(f"files       {plan.spec.output or Path(plan.run_dir, PICTURES_FOLDER)}")
     click.echo(f"done: everything is in {plan.run_dir}")
 
 

@@ -32,7 +32,14 @@ def dataset_hash(root: Path, split: str, cache_dir: Path | None = None, workers:
 def hash_of_pairs(root: Path, pairs: Sequence[Pair], cache_dir: Path | None = None, workers: int | None = None) -> str:
     """`dataset_hash` of pairs that were found below `root`."""
     paths = {path.relative_to(root).as_posix(): path for pair in pairs for path in (pair.image, pair.label)}
-    cache = _cache_path(cache_dir, root) if cache_dir else None
+    return hash_of_files(paths, _cache_path(cache_dir, root) if cache_dir else None, workers)
+
+
+def hash_of_files(paths: Mapping[str, Path], cache: Path | None = None, workers: int | None = None) -> str:
+    """The hash over files by the names that they have in it; `cache` is a file that keeps the hashes of their contents.
+
+    Raises BadData for a file that cannot be read.
+    """
     known = _read_cache(cache) if cache else {}
     try:
         signatures = {name: _signature(path) for name, path in paths.items()}

@@ -29,6 +29,15 @@ def writing_to(path: Path) -> Iterator[None]:
         raise
 
 
+def make_folder(path: Path, option: str) -> Path:
+    """The folder that `option` names, made if need be; raises UsageError where it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (PermissionError, FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{path} cannot be made ({error.strerror}): give another {option}") from error
+    return path
+
+
 def disk_full(path: Path) -> DiskFull:
     """The error, with how much is free where `path` is, or would be."""
     there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())

@@ -14,11 +14,12 @@ import numpy as np
 
 from erfnet_jobs.ascend.environment import RankEnvironment
 from erfnet_jobs.erfnet.dataset import open_source
+from erfnet_jobs.erfnet.disk import make_folder
 from erfnet_jobs.erfnet.evaluation_pictures import Result, draw
 from erfnet_jobs.erfnet.exact_sums import sum_over_ranks
 from erfnet_jobs.erfnet.inference import engine_name, folded_network, use_weights
 from erfnet_jobs.erfnet.metrics_files import file_names, write_metrics
-from erfnet_jobs.erfnet.predictions import check_folder, check_names, make_folder, save_prediction
+from erfnet_jobs.erfnet.predictions import OPTION, check_folder, check_names, save_prediction
 from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL
 from erfnet_jobs.erfnet.samples import Source
 from erfnet_jobs.erfnet.split_measure import Keep, Measured, SplitMeasure
@@ -110,7 +111,7 @@ class Evaluation:
         return measured
 
     def _keeper(self, number: int) -> Keep | None:
-        return partial(save_prediction, make_folder(self.folders[number])) if self.folders else None
+        return partial(save_prediction, make_folder(self.folders[number], OPTION)) if self.folders else None
 
     def _use(self, checkpoint: CheckpointFile) -> None:
         """Give all ranks the weights that rank 0 reads; one that went on alone would add to another's sums."""
@@ -132,7 +133,7 @@ def _prediction_folders(spec: EvalSpec, names: Sequence[str]) -> list[Path]:
     """
     if spec.save_predictions is None:
         return []
-    root = make_folder(Path(spec.save_predictions))
+    root = make_folder(Path(spec.save_predictions), OPTION)
     return [root if len(names) == 1 else root / name for name in names]
 
 

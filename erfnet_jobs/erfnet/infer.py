@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 from erfnet_jobs.erfnet.cityscapes import find_images, is_cityscapes, list_split
+from erfnet_jobs.erfnet.disk import make_folder
 from erfnet_jobs.erfnet.inference import only_input
 from erfnet_jobs.erfnet.labels import colourize
-from erfnet_jobs.erfnet.overlay import Pixels, Seen, overlay, sheet, side_by_side
-from erfnet_jobs.erfnet.pictures import check_same_size, load_image, load_label
-from erfnet_jobs.erfnet.predictions import make_folder
+from erfnet_jobs.erfnet.overlay import PREVIEW_NAME, PREVIEW_ROWS, REPORTED, Pixels, Seen, overlay, sheet, side_by_side
+from erfnet_jobs.erfnet.pictures import SUFFIXES, check_same_size, load_image, load_label
 from erfnet_jobs.erfnet.prefetch import prefetch
 from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL
 from erfnet_jobs.erfnet.segmentation import Segmentation
@@ -23,15 +23,10 @@ from erfnet_jobs.erfnet.thinning import Thinning
 from erfnet_jobs.erfnet.transforms import Images
 from erfnet_jobs.errors import BadData, UsageError
 from erfnet_jobs.files import sha256_of, write_atomically
-from erfnet_jobs.plan import Plan
+from erfnet_jobs.plan import PICTURES_FOLDER, Plan
 from erfnet_jobs.reports import ArtifactWritten, Phase, Progress, Report
 from erfnet_jobs.specs import InferSpec
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
-PREVIEW_NAME = "preview.png"
-PREVIEW_ROWS = 4
-# So many pictures are reported one by one; all are in the folder.
-REPORTED = 20
 # So many that were skipped are named in the error; all are in the log.
 LISTED = 10
 
@@ -91,7 +86,7 @@ def infer(plan: Plan, write: Callable[[Report], None]) -> None:
     if not isinstance(spec, InferSpec):
         raise UsageError(f"an inference needs an infer spec, not one of {spec.kind}")
     pictures = _find(Path(spec.images), spec.split)[: spec.limit]
-    folder = make_folder(Path(spec.output) if spec.output else Path(plan.run_dir, "pictures"), "--output")
+    folder = make_folder(Path(spec.output) if spec.output else Path(plan.run_dir, PICTURES_FOLDER), "--output")
     logits = make_folder(Path(spec.logits), "--logits") if spec.logits else None
     checkpoint = only_input(plan)
     segmentation = Segmentation(checkpoint, spec.size, with_logits=logits is not None)

@@ -5,7 +5,7 @@ Nothing here needs MindSpore: the programs read and write files.
 
 import logging
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from erfnet_jobs.choices import ARGMAX, LITE
+from erfnet_jobs.choices import ARGMAX, FP32, LITE
 from erfnet_jobs.erfnet.pictures import load_label
 from erfnet_jobs.erfnet.transforms import Images
 from erfnet_jobs.errors import BadData, ErfnetJobsError, MissingDependency
@@ -41,19 +41,25 @@ class LiteTools:
     program: Path | None
     device: str = CPU_DEVICE
 
+    @property
+    def for_chips(self) -> bool:
+        """Whether models are made for Ascend's chips."""
+        return self.converter.target == ASCEND_TARGET
+
 
 def device_name(plan: Plan) -> str:
     """The device of a plan's one rank as the C++ program takes it: 'cpu', or 'ascend:ID' with its logical id."""
     return f"ascend:{plan.ranks[0].device}" if plan.device_target == ASCEND else CPU_DEVICE
 
 
-def lite_tools(plan: Plan) -> LiteTools:
-    """The tools for a plan's device: with the vendor's converter models for Ascend, else for CPUs.
+def lite_tools(plan: Plan, precision: str = FP32) -> LiteTools:
+    """The tools for a plan's device: with the vendor's converter models for Ascend, in `precision`, else for CPUs.
 
     Raises MissingDependency where there is no converter, or no program to prove what could be proved here.
     """
     if plan.device_target == ASCEND and find_vendor_convert():
-        return LiteTools(find_converter(None, ASCEND_TARGET), _program_if_any(), device_name(plan))
+        converter = replace(find_converter(None, ASCEND_TARGET), precision=precision)
+        return LiteTools(converter, _program_if_any(), device_name(plan))
     program = find_infer(given_program())
     return LiteTools(find_converter(program, CPU_TARGET), program)
 
@@ -71,10 +77,11 @@ def write_lite(tools: LiteTools, onnx: Path, path: Path) -> None:
     convert(tools.converter, onnx, path)
 
 
-def open_lite(program: Path, device: str, head: str, model: Path) -> "Run":
-    """The model in a file, to be called with images (1 x 3 x height x width of the model, 8-bit values / 255).
+def open_lite(program: Path, tools: LiteTools, head: str, model: Path) -> "Run":
+    """The model in a file, run by `program` on the tools' device.
 
-    What is called raises ErfnetJobsError where the program does not run it, or writes something else than it should.
+    It is to be called with images (1 x 3 x height x width of the model, 8-bit values / 255). That raises
+    ErfnetJobsError where the program does not run it, or writes something else than it should.
     """
 
     def run(images: Images) -> NDArray[Any]:
@@ -82,7 +89,9 @@ def open_lite(program: Path, device: str, head: str, model: Path) -> "Run":
             scene = Path(folder, f"{SCENE}.png")
             _write_scene(images, scene)
             save = "labels" if head == ARGMAX else "logits"
-            inference = Inference(model, [scene], Path(folder, "out"), device=device, save=(save,))
+            precision = tools.converter.precision
+            output = Path(folder, "out")
+            inference = Inference(model, [scene], output, device=tools.device, precision=precision, save=(save,))
             run_infer(program, inference, _note)
             return _classes(inference.output) if head == ARGMAX else _logits(inference.output)
 

@@ -11,6 +11,11 @@ from erfnet_jobs.erfnet.labels import CLASS_NAMES, CLASSES, PALETTE, colourize
 
 Pixels = NDArray[np.uint8]
 
+# Of an inference so many pictures are reported one by one (all are in the folder), and so many stand on one sheet.
+REPORTED = 20
+PREVIEW_NAME = "preview.png"
+PREVIEW_ROWS = 4
+
 PANEL_WIDTH = 480
 GAP = 8
 CAPTION_HEIGHT = 22
@@ -54,6 +59,20 @@ def sheet(pictures: Sequence[Seen]) -> Image.Image:
         page.paste(row, (0, top))
         top += row.height
     return page
+
+
+def page(pictures: Sequence[tuple[str, Image.Image]]) -> Image.Image:
+    """Named pictures below each other, as wide as two panels."""
+    width = 2 * PANEL_WIDTH
+    heights = [max(1, round(width * picture.height / picture.width)) for _, picture in pictures]
+    whole = Image.new("RGB", (width, sum(heights) + CAPTION_HEIGHT * len(pictures)), PAPER)
+    pen = ImageDraw.Draw(whole)
+    top = 0
+    for (name, picture), height in zip(pictures, heights, strict=True):
+        pen.text((GAP, top + 3), fitting(name, width - 2 * GAP), fill=INK, font=text_font())
+        whole.paste(picture.convert("RGB").resize((width, height)), (0, top + CAPTION_HEIGHT))
+        top += CAPTION_HEIGHT + height
+    return whole
 
 
 def _row(seen: Seen) -> Image.Image:

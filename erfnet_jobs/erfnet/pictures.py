@@ -17,6 +17,9 @@ from erfnet_jobs.errors import BadData
 
 Pixels = NDArray[np.uint8]
 
+# Of the files in a flat folder these are pictures.
+SUFFIXES: Final = (".png", ".jpg", ".jpeg")
+
 # What Pillow raises for files that are cut short, damaged, or no picture.
 _UNREADABLE: Final = (
     OSError,

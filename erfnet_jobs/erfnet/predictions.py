@@ -22,15 +22,6 @@ _UNFIT = re.compile(r"[^\w.-]+")
 log = logging.getLogger(__name__)
 
 
-def make_folder(path: Path, option: str = OPTION) -> Path:
-    """The folder that `option` names, made if need be; raises UsageError where it cannot be."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        raise UsageError(f"{path} cannot be made ({error.strerror}): give another {option}") from error
-    return path
-
-
 def safe_name(name: str) -> str:
     """A sample's name as part of a file's."""
     return _UNFIT.sub("_", name)

@@ -11,15 +11,14 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from erfnet_jobs import __version__
 from erfnet_jobs.allowed_paths import check_plan
 from erfnet_jobs.ascend.environment import RankEnvironment, from_environ
 from erfnet_jobs.ascend.lifeline import hold_lifeline
 from erfnet_jobs.erfnet.mindspore_errors import lost_peers
+from erfnet_jobs.erfnet.versions import versions
 from erfnet_jobs.errors import DiskFull, ErfnetJobsError, Interrupted, UsageError
 from erfnet_jobs.plan import Plan, read_plan
 from erfnet_jobs.reports import Done, Failed, Hello, ReportWriter
@@ -70,12 +69,18 @@ def greet(plan: Plan, environment: RankEnvironment, writer: ReportWriter) -> "La
     landed = world.landed(environment)
     host = environment.host or socket.gethostname()
     device = plan.device_at(host, landed.local_device)
-    writer.write(Hello(landed.rank, landed.world_size, host, device, os.getpid(), _versions()))
+    writer.write(Hello(landed.rank, landed.world_size, host, device, os.getpid(), versions()))
     return landed
 
 
 def _work_of_job(plan: Plan, environment: RankEnvironment, writer: ReportWriter) -> None:
     check_plan(plan)
+    if plan.kind is JobKind.INFER_310:
+        # MindSpore may not even be installed where there is a 310.
+        from erfnet_jobs.erfnet.infer_310 import infer_310
+
+        infer_310(plan, environment, writer.write)
+        return
     from erfnet_jobs.erfnet import world
 
     greet(plan, environment, writer)
@@ -93,21 +98,10 @@ def _work_of_job(plan: Plan, environment: RankEnvironment, writer: ReportWriter)
         from erfnet_jobs.erfnet.export import export
 
         export(plan, writer.write)
-    elif plan.kind is JobKind.INFER:
+    else:
         from erfnet_jobs.erfnet.infer import infer
 
         infer(plan, writer.write)
-    else:
-        raise UsageError(f"a rank cannot do a {plan.kind} job: it is not MindSpore's work")
-
-
-def _versions() -> dict[str, str]:
-    names = ("mindspore", "numpy", "pillow")
-    return {
-        "erfnet-jobs": __version__,
-        "python": sys.version.split()[0],
-        **{name: metadata.version(name) for name in names},
-    }
 
 
 def _fail(error: Exception, plan: Plan, writer: ReportWriter) -> int:

@@ -4,7 +4,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -21,10 +21,11 @@ from erfnet_jobs.launch.program import RankProgram, rank_program
 from erfnet_jobs.launch.ranks import Ranks
 from erfnet_jobs.launch.verdict import GangResult
 from erfnet_jobs.launch.watch import GangWatch, ReportLine
+from erfnet_jobs.lite.programs import SETTING
 from erfnet_jobs.plan import CheckpointFile, Plan, write_plan
 from erfnet_jobs.settings import Settings
 from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
-from erfnet_jobs.states import Outcome
+from erfnet_jobs.states import JobKind, Outcome
 from erfnet_jobs.train_spec import TrainSpec
 
 STEP = 0.25
@@ -81,7 +82,7 @@ def _checked_310(spec: Infer310Spec) -> Infer310Spec:
         spec,
         images=_existing(spec.images, BadData, "images"),
         checkpoint=None if spec.checkpoint is None else _checkpoint(spec.checkpoint),
-        model=None if spec.model is None else _existing(spec.model, BadData, "model"),
+        model=None if spec.model is None else _existing(spec.model, BadCheckpoint, "model"),
         labels=None if spec.labels is None else _existing(spec.labels, BadData, "labels"),
         output=None if spec.output is None else str(absolute_path(spec.output)),
     )
@@ -121,9 +122,15 @@ def local_plan(spec: Spec, settings: Settings, ranks: Ranks) -> Plan:
     return plan
 
 
-def _check_program(program: RankProgram) -> None:
-    if program.scheduler_module is not None and find_spec("mindspore") is None:
+def _check_program(program: RankProgram, plan: Plan) -> None:
+    # 310-infer needs MindSpore only where a checkpoint is to be exported first, which its rank finds out.
+    if plan.kind != JobKind.INFER_310 and program.scheduler_module is not None and find_spec("mindspore") is None:
         raise MissingDependency("MindSpore is not installed here: pip install 'erfnet-jobs[worker]'")
+
+
+def _base_environ(settings: Settings) -> Mapping[str, str]:
+    """What ranks inherit: with the C++ program that the settings name, of which a file may be the source."""
+    return os.environ if settings.infer_310 is None else {**os.environ, SETTING: str(settings.infer_310)}
 
 
 @contextmanager
@@ -173,9 +180,9 @@ def run_here(
     UsageError when it cannot be started.
     """
     program = rank_program(default=default)
-    _check_program(program)
+    _check_program(program, plan)
     run_dir = Path(plan.run_dir)
-    gang = Gang(plan, settings.host_name, program=program)
+    gang = Gang(plan, settings.host_name, program=program, base_environ=_base_environ(settings))
     with _noted_signals() as came:
         try:
             with disk_errors(run_dir):

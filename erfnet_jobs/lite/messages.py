@@ -59,7 +59,6 @@ class Measured:
     width: int
     images: int
     confusion: tuple[tuple[int, ...], ...]
-    mean_iou: float
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def _measured(metric: Document) -> Measured:
     if len(confusion) != ROWS or any(len(row) != COLUMNS for row in confusion):
         raise ValueError(f"the confusion matrix is not {ROWS} x {COLUMNS}")
     sides = int(metric["height"]), int(metric["width"])
-    return Measured(*sides, int(metric["images"]), confusion, float(metric["mean_iou"] or 0))
+    return Measured(*sides, int(metric["images"]), confusion)
 
 
 def _stopped(document: Document) -> Stopped:

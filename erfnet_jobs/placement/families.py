@@ -1,10 +1,11 @@
 """Families of devices: which kinds of job each can run, and which of its devices may work together."""
 
+from erfnet_jobs.ascend.generation import INFERENCE_ONLY
 from erfnet_jobs.states import JobKind
 
 CPU_FAMILY = "cpu"
-# 310 and 310P have no training, and MindSpore 2.10 does not run on them: they get the C++ program's jobs only.
-INFERENCE_FAMILIES = frozenset({"310", "310P"})
+# They get the C++ program's jobs only.
+INFERENCE_FAMILIES = INFERENCE_ONLY
 MINDSPORE_FAMILIES = frozenset({CPU_FAMILY, "910A", "910B", "910C"})
 
 # Of a 910A host 1, 2, 4 or 8 devices work together, and of several hosts as many of each; 0-3 and 4-7, by physical ids,

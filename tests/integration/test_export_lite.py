@@ -116,6 +116,16 @@ def test_the_vendor_s_converter_makes_it_for_the_chips_of_the_host(tmp_path, pro
     assert made.artifacts[-1].difference <= export.TOLERANCE
 
 
+@pytest.mark.parametrize(("wrong", "kept"), [(1e-3, True), (1.0, False)])
+def test_a_chip_may_round_and_not_more(tmp_path, programs, monkeypatch, wrong, kept):
+    monkeypatch.setenv("LITE_HOME", str(programs.folder))
+    programs.script(runs=True, size=list(SIZE), wrong=wrong)
+    made = OnAscend(tmp_path, ERFNET, make_small, formats=("lite",))
+
+    assert (made.error is None) == kept
+    assert not kept or export.TOLERANCE < made.artifacts[-1].difference < export.CHIP_TOLERANCE
+
+
 def test_what_nothing_here_runs_is_written_and_said_to_be_unproved(tmp_path, programs, monkeypatch, caplog):
     monkeypatch.setenv("LITE_HOME", str(programs.folder))
     monkeypatch.setenv("ERFNET_JOBS_INFER_310", str(tmp_path / "gone"))

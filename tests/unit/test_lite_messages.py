@@ -37,9 +37,7 @@ KNOWN: list[tuple[dict[str, Any], Any]] = [
     ({"event": "skipped", "image": "/b.png", "reason": "cut"}, Skipped("/b.png", "cut")),
     (
         END,
-        Ended(
-            2, 1, 4.0, 0.5, 7, {"read": {"mean": 1.0, "p50": 2.5}}, Measured(64, 128, 3, tuple(map(tuple, MATRIX)), 0.5)
-        ),
+        Ended(2, 1, 4.0, 0.5, 7, {"read": {"mean": 1.0, "p50": 2.5}}, Measured(64, 128, 3, tuple(map(tuple, MATRIX)))),
     ),
     ({**END, "metric": None}, Ended(2, 1, 4.0, 0.5, 7, {"read": {"mean": 1.0, "p50": 2.5}}, None)),
     ({"event": "error", "exit_code": 11, "message": "no model"}, Stopped(11, "no model")),

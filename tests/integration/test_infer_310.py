@@ -1,0 +1,216 @@
+"""A 310-infer rank in this process with scripted programs: its reports, its files, and what goes wrong."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from erfnet_jobs.ascend.environment import RankEnvironment
+from erfnet_jobs.erfnet.data_hash import dataset_hash
+from erfnet_jobs.erfnet.infer_310 import infer_310
+from erfnet_jobs.erfnet.metrics import scores
+from erfnet_jobs.errors import BadCheckpoint, BadData, DeviceLost, MissingDependency, RanksFailed, UsageError
+from erfnet_jobs.files import sha256_of
+from erfnet_jobs.infer_310_spec import Infer310Spec
+from erfnet_jobs.plan import ASCEND, CheckpointFile, Plan, RankPlace, write_plan
+from erfnet_jobs.reports import ArtifactWritten, Evaluated, Hello, Phase, Progress, Report, decode
+from erfnet_jobs.states import JobKind
+from tests.scripted_lite import MATRIX, VERSION_LINE, Programs, install
+from tests.small_data import make_dataset
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = RankEnvironment(host="here", threads=3)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    made = install(tmp_path / "bin")
+    monkeypatch.setenv("ERFNET_JOBS_INFER_310", str(made.infer))
+    monkeypatch.delenv("LITE_HOME", raising=False)
+    return made
+
+
+@pytest.fixture
+def plan(tmp_path: Path, programs: Programs) -> Plan:
+    data = make_dataset(tmp_path / "data", val=25)
+    model = tmp_path / "ERFNet.lite.mindir"
+    model.write_bytes(b"a model")
+    (tmp_path / "run").mkdir()
+    spec = Infer310Spec(str(data), model=str(model), labels=str(data), allow_cpu=True)
+    run = (str(tmp_path / "run"), str(tmp_path / "home"), (RankPlace(0, "here", 0, 0),))
+    return Plan(JobKind.INFER_310, spec, *run)
+
+
+def with_spec(plan: Plan, **values: Any) -> Plan:
+    assert isinstance(plan.spec, Infer310Spec)
+    return replace(plan, spec=replace(plan.spec, **values))
+
+
+def run(plan: Plan) -> list[Report]:
+    reports: list[Report] = []
+    infer_310(plan, ENVIRONMENT, reports.append)
+    return reports
+
+
+def only(reports: list[Report], kind: type[Any]) -> Any:
+    (found,) = (report for report in reports if isinstance(report, kind))
+    return found
+
+
+def artifacts(reports: list[Report]) -> list[ArtifactWritten]:
+    return [report for report in reports if isinstance(report, ArtifactWritten)]
+
+
+def test_a_run_with_labels(plan: Plan, programs: Programs, tmp_path: Path) -> None:
+    given = CheckpointFile("/runs/a.ckpt", id=7)
+    reports = run(replace(plan, inputs=(given,)))
+
+    hello = reports[0]
+    assert isinstance(hello, Hello)
+    assert (hello.rank, hello.world_size, hello.host, hello.device) == (0, 1, "here", 0)
+    assert hello.versions["erfnet_infer"] == VERSION_LINE
+    assert {"erfnet-jobs", "python", "numpy"} <= set(hello.versions)
+    progress = [report for report in reports if isinstance(report, Progress)]
+    assert [(report.step, report.steps, report.images_per_second) for report in progress] == [
+        (number, 25, 2.5) for number in range(1, 26)
+    ]
+    assert (progress[0].eta_seconds, progress[-1].fraction) == (24 / 2.5, 1.0)
+    assert Phase("infer", 0, 25) in reports
+
+    wanted = scores(np.pad(np.array(MATRIX), ((0, 1), (0, 0))))
+    data, model = tmp_path / "data", tmp_path / "ERFNet.lite.mindir"
+    assert only(reports, Evaluated) == Evaluated(
+        "/runs/a.ckpt", "erfnet", dataset_hash(data, "val"), "val", "half", 64, 128, "lite-cpu", 25,
+        wanted.mean_iou, wanted.mean_iou_19, wanted.pixel_accuracy, None, wanted.iou_class, 7,
+        wanted.mean_iou_category, wanted.iou_category, sha256_of(model), 2.5,
+    )  # fmt: skip
+    folder = tmp_path / "run" / "pictures"
+    *pictures, metrics = artifacts(reports)
+    assert [picture.format for picture in pictures] == ["labels"] * 20
+    assert metrics == ArtifactWritten(
+        "metrics", str(folder / "metric.txt"), sha256_of(folder / "metric.txt"), len("mean_iou 0.9\n"), 7
+    )
+    assert len(list(folder.glob("*_pred_labelIds.png"))) == 25
+    _, call = programs.calls
+    assert call["arguments"] == [
+        *("--model", str(model), "--images", str(data), "--output", str(folder), "--labels", str(data)),
+        *("--split", "val", "--device", "cpu", "--threads", "3", "--precision", "fp32", "--save", "labels", "--json"),
+    ]
+
+
+def test_overlays_stand_on_one_sheet_and_logits_are_reported(plan: Plan, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    reports = run(with_spec(plan, save=("labels", "overlay", "logits"), limit=6, output=str(out), labels=None))
+
+    assert [artifact.format for artifact in artifacts(reports)] == [*("overlay", "logits") * 6, "preview"]
+    with Image.open(out / "preview.png") as preview:
+        assert preview.height > 4 * preview.width / 2  # four square pictures
+    assert not [report for report in reports if isinstance(report, Evaluated)]
+
+
+def test_a_part_is_not_recorded_as_the_whole(plan: Plan, caplog: pytest.LogCaptureFixture) -> None:
+    reports = run(with_spec(plan, limit=24))
+    assert not [report for report in reports if isinstance(report, Evaluated)]
+    assert artifacts(reports)[-1].format == "metrics"
+    assert "24 of 25 images were measured" in caplog.text
+    assert only(run(with_spec(plan, limit=25)), Evaluated).images == 25
+
+
+def test_skipped_images_fail_the_job_and_lose_nothing(plan: Plan, programs: Programs) -> None:
+    programs.script(skip=["frankfurt_000003_000019_leftImg8bit.png"])
+    reports: list[Report] = []
+    with pytest.raises(BadData, match="1 of 25 images were skipped"):
+        infer_310(plan, ENVIRONMENT, reports.append)
+    assert [artifact.format for artifact in artifacts(reports)] == ["labels"] * 20 + ["metrics"]
+    assert not [report for report in reports if isinstance(report, Evaluated)]
+
+
+def test_nothing_is_saved_where_nothing_is_wanted(plan: Plan) -> None:
+    assert [artifact.format for artifact in artifacts(run(with_spec(plan, save=())))] == ["metrics"]
+
+
+def test_an_ascend_device_by_its_logical_id(plan: Plan, programs: Programs) -> None:
+    place = RankPlace(0, "here", 5, 0)
+    reports = run(with_spec(replace(plan, ranks=(place,), device_target=ASCEND), allow_cpu=False, threads=7))
+    assert only(reports, Hello).device == 5
+    assert only(reports, Evaluated).engine == "lite-ascend310"
+    arguments = programs.calls[-1]["arguments"]
+    assert [arguments[arguments.index(name) + 1] for name in ("--device", "--threads")] == ["ascend:5", "7"]
+
+
+def test_the_cpu_only_where_it_is_allowed(plan: Plan, programs: Programs) -> None:
+    with pytest.raises(UsageError, match="--allow-cpu"):
+        run(with_spec(plan, allow_cpu=False))
+    assert programs.calls == []
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        ({"error": [11, "version 3 and Lite 2.0.0 reads 1"]}, BadCheckpoint),
+        ({"error": [17, "no device 5"]}, DeviceLost),
+        ({"die": 11, "after": 3}, RanksFailed),
+    ],
+)
+def test_what_the_program_ends_with(plan: Plan, programs: Programs, script: Any, error: type[Exception]) -> None:
+    programs.script(**script)
+    with pytest.raises(error):
+        run(plan)
+
+
+def test_labels_that_are_not_whole_are_found_before_the_model_runs(plan: Plan, programs: Programs) -> None:
+    next(Path(plan.spec.labels or "", "gtFine").rglob("frankfurt*.png")).unlink()  # type: ignore[union-attr]
+    with pytest.raises(BadData, match="1 of 25 images"):
+        run(plan)
+    assert [call["arguments"] for call in programs.calls] == [["--version"]]
+
+
+def test_without_the_program_the_way_to_it_is_told(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ERFNET_JOBS_INFER_310", "/gone")
+    with pytest.raises(MissingDependency, match="make infer310"):
+        run(plan)
+
+
+def test_a_model_that_is_gone(plan: Plan) -> None:
+    with pytest.raises(BadCheckpoint, match="cannot be read"):
+        run(with_spec(plan, model="/gone.mindir"))
+
+
+WITHOUT_MINDSPORE = """
+import sys
+sys.modules["mindspore"] = None
+from erfnet_jobs.erfnet.rank import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def as_process(plan: Plan, tmp_path: Path) -> tuple[int, list[Report]]:
+    write_plan(plan, tmp_path / "plan.json")
+    command = [sys.executable, "-c", WITHOUT_MINDSPORE, str(tmp_path / "plan.json")]
+    done = subprocess.run(command, cwd=ROOT, timeout=120, check=False)
+    return done.returncode, [decode(line) for line in plan.report_path(0).read_bytes().splitlines()]
+
+
+def test_a_rank_with_a_model_needs_no_mindspore(plan: Plan, tmp_path: Path) -> None:
+    code, reports = as_process(plan, tmp_path)
+    assert code == 0
+    assert only(reports, Evaluated).images == 25
+    assert reports[-1].kind == "done"
+
+
+def test_the_rank_says_which_model_cannot_be_read(plan: Plan, programs: Programs, tmp_path: Path) -> None:
+    programs.script(error=[11, "X.mindir is MINDIR version 3; MindSpore Lite 2.0.0 reads up to 1"])
+    code, reports = as_process(plan, tmp_path)
+    assert code == BadCheckpoint.exit_code
+    assert json.loads(json.dumps(reports[-1].__dict__)) == {
+        "error": "BadCheckpoint",
+        "message": "X.mindir is MINDIR version 3; MindSpore Lite 2.0.0 reads up to 1",
+        "exit_code": 11,
+        "permanent": True,
+    }
