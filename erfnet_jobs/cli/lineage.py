@@ -28,12 +28,12 @@ def tree_lines(checkpoint: Document) -> list[str]:
 def _model(model: Document, evaluations: Evaluations) -> Iterator[str]:
     if model["files"]:
         newest, *others = model["files"]
-        also = f" (also of {len(others)} other export{'s' if others[1:] else ''})" if others else ""
+        also = f" and {len(others)} more" if others else ""
         size, differs = file_size(model["size"]), from_network(model["difference"])
-        yield f"{model['format']:<6}  {hash_text(model['sha256'])}  {size}  job {newest['job']}{also}{differs}"
+        yield f"{model['format']:<6}  {hash_text(model['sha256'])}  {size}  by job {newest['job']}{also}{differs}"
         yield f"{STEP}{newest['path']}"
     else:
-        yield f"model   {hash_text(model['sha256'])}  no export recorded here"
+        yield f"model   {hash_text(model['sha256'])}  recorded by no export"
     for one in model["evaluations"]:
         yield STEP + _measured(evaluations[one["evaluation"]], one["precision"])
     for child in model["converted"]:
