@@ -122,17 +122,6 @@ class LitePredictor : public Predictor {
 
 std::string LiteVersion() { return ERFNET_LITE_VERSION; }
 
-void CheckDevice(const Device& device) {
-  if (!device.ascend) {
-    return;
-  }
-  const std::string node = "/dev/davinci" + std::to_string(*device.ascend);
-  if (!std::filesystem::exists(node)) {
-    throw Fault(ExitCode::kNoDevice, "there is no Ascend device " + std::to_string(*device.ascend) + " here (no " +
-                                         node + "): give the id of one that `npu-smi info` lists, or --device cpu");
-  }
-}
-
 LoadedModel LoadModel(const std::filesystem::path& path, const Device& device, Precision precision,
                       std::size_t copies) {
   LoadedModel loaded;

@@ -21,9 +21,6 @@ struct LoadedModel {
 // The version of MindSpore Lite that this was built with.
 std::string LiteVersion();
 
-// Throws Fault (kNoDevice) where the host has no such device.
-void CheckDevice(const Device& device);
-
 // Loads a MINDIR file `copies` times, each copy to run in one thread of its own. Throws Fault: kBadModel, kNoDevice, or
 // kUsage where the engine cannot compute in that precision.
 LoadedModel LoadModel(const std::filesystem::path& path, const Device& device, Precision precision, std::size_t copies);

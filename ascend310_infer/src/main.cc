@@ -13,6 +13,7 @@
 
 #include "arguments.h"
 #include "descriptor_stream.h"
+#include "device_check.h"
 #include "fault.h"
 #include "files.h"
 #include "interrupts.h"
@@ -131,7 +132,7 @@ int main(int argc, char** argv) {
     if (arguments.help || arguments.version) {
       std::cout << (arguments.help
                         ? erfnet::Usage()
-                        : "erfnet_infer " ERFNET_INFER_VERSION ", MindSpore Lite " + erfnet::LiteVersion() + "\n");
+                        : "erfnet_infer " ERFNET_INFER_VERSION " (MindSpore Lite " + erfnet::LiteVersion() + ")\n");
       return 0;
     }
     return static_cast<int>(Run(arguments));
