@@ -93,7 +93,7 @@ def infer(plan: Plan, write: Callable[[Report], None]) -> None:
     gallery = _Gallery(folder, checkpoint.id, write)
     faults: list[BadData] = []
     thinning = Thinning(PROGRESS_INTERVAL)
-    write(Phase("infer", 0, len(pictures)))
+    write(Phase("infer"))
     with prefetch(_load, pictures) as loaded:
         for number, picture in enumerate(loaded, 1):
             if isinstance(picture, BadData):

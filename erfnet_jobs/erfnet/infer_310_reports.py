@@ -58,7 +58,7 @@ class Infer310Reports:
         match message:
             case Started():
                 self._engine = message.engine
-                self._write(Phase("infer", 0, message.images))
+                self._write(Phase("infer"))
             case Advanced(done, total, rate, left):
                 fraction = done / total if total else 1.0
                 self._write(Progress(fraction, done, total, images_per_second=rate, eta_seconds=left))
