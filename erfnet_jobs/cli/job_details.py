@@ -142,7 +142,7 @@ def _results(job: Document) -> list[str]:
     for title, rows, text in (
         ("Checkpoints", [row for row in job["checkpoints"] if not row["removed_at"]], _checkpoint),
         ("Evaluations", job["evaluations"], _evaluation),
-        ("Files", job["artifacts"], _file),
+        ("Files", sorted(job["artifacts"], key=lambda row: row["format"] not in EXPORT_FORMATS), _file),
     ):
         if rows:
             lines += ["", title, *_indented([text(row) for row in rows[:SHOWN_ROWS]])]
@@ -191,6 +191,12 @@ def _next(job: Document) -> list[str]:
         return [f"Next: read the whole log with 'erfnet-jobs logs {number_}', mend the cause, and submit again."]
     if state == "succeeded" and job["kind"] in ("train", "eval"):
         return ["Next: 'erfnet-jobs best --metric mean_iou' names the best checkpoint."]
+    if state == "succeeded" and job["kind"] == "310-infer":
+        return [f"Next: {_compared(row)}" for row in job["evaluations"][:1] if row["checkpoint"]]
     if state not in ENDED:
         return [f"Next: 'erfnet-jobs logs {number_} --follow' or 'erfnet-jobs wait {number_}'."]
     return []
+
+
+def _compared(row: Document) -> str:
+    return f"'erfnet-jobs checkpoints show {row['checkpoint']}' compares these figures with those of other engines."

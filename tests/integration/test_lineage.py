@@ -14,7 +14,7 @@ from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.jobs import Request
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.events import now
-from erfnet_jobs.registry.jobs import submit_job
+from erfnet_jobs.registry.jobs import get_job, submit_job
 from erfnet_jobs.registry.lineage import Model, lineage_of
 from erfnet_jobs.registry.tables import EVALUATION_METRICS, Artifact, Checkpoint, Evaluation
 from tests.registry_steps import ACTOR, submit
@@ -42,8 +42,17 @@ class Steps:
         spec = Infer310Spec("/data", checkpoint="1", precision=precision)
         return submit_job(self.session, Request(spec), ACTOR).id
 
-    def file(self, kind: str, sha256: str, made_from: str | None = None, difference: float | None = None) -> None:
-        row = Artifact(job_id=self.export, attempt=1, checkpoint_id=self.checkpoint.id, format=kind, sha256=sha256)
+    def file(
+        self,
+        kind: str,
+        sha256: str,
+        made_from: str | None = None,
+        difference: float | None = None,
+        job: int | None = None,
+    ) -> None:
+        row = Artifact(
+            job_id=job or self.export, attempt=1, checkpoint_id=self.checkpoint.id, format=kind, sha256=sha256
+        )
         row.path, row.size, row.created_at = f"/runs/1/1/ERFNet.{kind}", 8_400_000, now(self.session)
         row.made_from, row.difference = made_from, difference
         self.session.add(row)
@@ -189,3 +198,23 @@ def test_people_see_the_tree_and_the_differences(shown: tuple[str, dict[str, Any
     (lite,) = onnx["converted"]
     assert (lite["format"], lite["made_from"]) == ("lite", ONNX)
     assert [one["precision"] for one in lite["evaluations"]] == ["fp32", "fp16", None]
+
+
+def test_status_of_a_310_infer_shows_the_model_before_pictures_and_where_it_is_compared(
+    registry: Registry, database_url: str
+) -> None:
+    with registry.write() as session:
+        steps = Steps(session)
+        job = steps.infer_310("fp32")
+        steps.file("lite", LITE, job=job)
+        for number in range(9):
+            steps.file("overlay", f"{number}" * 64, job=job)
+        steps.lite(0.5, job_id=job)
+        row = get_job(session, job)
+        row.state, row.phase = "succeeded", "infer 500 of 500"
+    text = CliRunner().invoke(root, ["--database-url", database_url, "status", str(job)], catch_exceptions=False).stdout
+    files = text.partition("Files\n")[2].splitlines()
+    assert files[0].split() == ["lite", "/runs/1/1/ERFNet.lite", LITE[:12]]
+    assert files[8].strip().startswith("… and 2 more")
+    assert f"mean IoU 0.5000  lite-cpu, model {LITE[:12]}, 2.5 images/s  checkpoint 1" in text
+    assert "'erfnet-jobs checkpoints show 1' compares" in text
