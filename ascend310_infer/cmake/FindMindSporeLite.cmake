@@ -69,7 +69,12 @@ endfunction()
 
 if(MindSporeLite_FOUND AND NOT TARGET MindSporeLite::Runtime)
   _mindspore_lite_target(Runtime "${MindSporeLite_RUNTIME}")
+  # The class that convert/lite_converter.h declares, as PyPI's wheel exports it.
+  set(_converter "")
   if(MindSporeLite_CONVERTER AND MindSporeLite_CORE)
+    execute_process(COMMAND "${CMAKE_NM}" -D "${MindSporeLite_CONVERTER}" OUTPUT_VARIABLE _converter ERROR_QUIET)
+  endif()
+  if(_converter MATCHES "T _ZN9mindspore9Converter7ConvertEv")
     # The runtime comes first: the converter's library has an engine too, which cannot read MINDIR.
     _mindspore_lite_target(Converter "${MindSporeLite_RUNTIME}" "${MindSporeLite_CONVERTER}" "${MindSporeLite_CORE}")
   endif()

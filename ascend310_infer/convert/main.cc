@@ -32,6 +32,8 @@ constexpr const char* kUsage =
     "  --output FILE      the MINDIR; its folder must be there\n"
     "  --help, --version  print this or the versions, and end\n";
 
+constexpr const char* kRemedy = "give the ONNX file that `erfnet-jobs run export --format onnx` writes";
+
 struct Arguments {
   fs::path onnx;
   fs::path output;
@@ -55,9 +57,7 @@ Arguments Parse(const std::vector<std::string>& words) {
 
 void CheckOnnx(const fs::path& onnx) {
   if (!fs::is_regular_file(onnx) || access(onnx.c_str(), R_OK) != 0) {
-    throw Fault(ExitCode::kBadModel, "there is no file " + onnx.string() +
-                                         " that can be read: give the ONNX file that `erfnet-jobs run export --format "
-                                         "onnx` writes");
+    throw Fault(ExitCode::kBadModel, "there is no file " + onnx.string() + " that can be read: " + kRemedy);
   }
 }
 
@@ -90,10 +90,19 @@ class Workplace {
 };
 
 // The converter says success of graphs that end the process that runs them.
-void Try(const fs::path& model) {
-  const erfnet::LoadedModel loaded = erfnet::LoadModel(model, erfnet::Device{}, erfnet::Precision::kFp32, /*copies=*/1);
-  const std::vector<std::byte> black(erfnet::BytesOf(loaded.form.input));
-  loaded.copies.front()->Predict(black.data());
+void Try(const fs::path& onnx, const fs::path& made) {
+  try {
+    const erfnet::LoadedModel loaded = erfnet::LoadModel(made, erfnet::Device{}, erfnet::Precision::kFp32, 1);
+    const std::vector<std::byte> black(erfnet::BytesOf(loaded.form.input));
+    loaded.copies.front()->Predict(black.data());
+  } catch (const Fault& fault) {
+    std::string reason = fault.what();
+    if (const std::size_t place = reason.find(made.string()); place != std::string::npos) {
+      reason.replace(place, made.string().size(), "it");
+    }
+    throw Fault(ExitCode::kBadModel,
+                "MindSpore Lite converts " + onnx.string() + ", but what comes out is of no use: " + reason);
+  }
 }
 
 void CheckRoom(const fs::path& onnx, const fs::path& folder) {
@@ -113,9 +122,10 @@ void Convert(const Arguments& arguments) {
   const fs::path made = workplace.File();
   CheckRoom(arguments.onnx, made.parent_path());
   const std::string lite = "MindSpore Lite " + erfnet::LiteVersion();
-  erfnet::RunInChild(lite + ", which converts " + arguments.onnx.string() + ",",
+  erfnet::RunInChild(lite + ", which converts " + arguments.onnx.string() + ",", kRemedy,
                      [&] { erfnet::ConvertOnnx(fs::absolute(arguments.onnx), fs::absolute(made)); });
-  erfnet::RunInChild(lite + ", which runs what it converted from " + arguments.onnx.string() + ",", [&] { Try(made); });
+  erfnet::RunInChild(lite + ", which runs what it converted from " + arguments.onnx.string() + ",", kRemedy,
+                     [&] { Try(arguments.onnx, made); });
   erfnet::MoveFile(made, arguments.output);
 }
 

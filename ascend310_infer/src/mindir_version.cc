@@ -1,8 +1,6 @@
 #include "mindir_version.h"
 
-#include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <istream>
@@ -16,6 +14,7 @@ namespace {
 enum WireType : std::uint64_t { kVarint = 0, kFixed64 = 1, kDelimited = 2, kFixed32 = 5 };
 
 // Fields of mind_ir.ModelProto (mind_ir.proto).
+constexpr std::uint64_t kIrVersion = 1;
 constexpr std::uint64_t kProducerName = 2;
 constexpr std::uint64_t kProducerVersion = 3;
 constexpr std::uint64_t kMindIrVersion = 13;
@@ -117,6 +116,10 @@ std::optional<MindirHeader> ScanMindir(std::istream& file, std::uint64_t size) {
       return std::nullopt;
     }
     const std::uint64_t field = *key >> 3U;
+    // Its text tells MINDIR from ONNX, which has a number there.
+    if (field == kIrVersion && (*key & 7U) != kDelimited) {
+      return std::nullopt;
+    }
     bool whole = false;
     switch (*key & 7U) {
       case kVarint: {

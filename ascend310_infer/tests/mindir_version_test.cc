@@ -47,6 +47,8 @@ TEST_CASE("text, long lengths and endless numbers are no model") {
   CHECK_FALSE(Scan("\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01").has_value());
   CHECK_FALSE(Scan(std::string(64, '\xff')).has_value());
   CHECK_FALSE(Scan(std::string(8, '\0')).has_value());
+  // ONNX: ir_version 4 as a number.
+  CHECK_FALSE(Scan("\x08\x04" + kModel).has_value());
 }
 
 TEST_CASE("any bytes are scanned to an end") {

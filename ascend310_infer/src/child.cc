@@ -98,7 +98,7 @@ int StatusOf(pid_t child, const WaitedSignals& signals) {
 
 }  // namespace
 
-void RunInChild(const std::string& what, const std::function<void()>& work) {
+void RunInChild(const std::string& what, const std::string& remedy, const std::function<void()>& work) {
   const int file = memfd_create("fault", MFD_CLOEXEC);
   WaitedSignals signals;
   const pid_t parent = getpid();
@@ -118,7 +118,7 @@ void RunInChild(const std::string& what, const std::function<void()>& work) {
   if (!WIFEXITED(status) || WEXITSTATUS(status) != kWorked) {
     const std::string how = WIFSIGNALED(status) ? std::string("dies of ") + strsignal(WTERMSIG(status))
                                                 : "ends with " + std::to_string(WEXITSTATUS(status));
-    throw Fault(ExitCode::kBadModel, what + " " + how);
+    throw Fault(ExitCode::kBadModel, what + " " + how + ": " + remedy);
   }
 }
 

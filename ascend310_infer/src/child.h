@@ -8,9 +8,9 @@
 namespace erfnet {
 
 // Runs `work` in a child of this process, which must have no other threads. A Fault of it is thrown here; where a
-// signal ends the child, or it leaves by itself, that is a Fault (kBadModel) in which `what` says what it was doing.
-// SIGINT and SIGTERM end the child, and are a Fault (kInterrupted).
-void RunInChild(const std::string& what, const std::function<void()>& work);
+// signal ends the child, or it leaves by itself, that is a Fault (kBadModel): `what` says what it was doing, then
+// `remedy`. SIGINT and SIGTERM end the child, and are a Fault (kInterrupted).
+void RunInChild(const std::string& what, const std::string& remedy, const std::function<void()>& work);
 
 }  // namespace erfnet
 
