@@ -22,6 +22,7 @@ Interrupts::Interrupts() {
 Interrupts::~Interrupts() {
   ending_ = true;
   // To the thread alone, which waits for nothing else.
+  // NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread): it is blocked, and the thread waits for it
   pthread_kill(thread_.native_handle(), SIGTERM);
   thread_.join();
   pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);

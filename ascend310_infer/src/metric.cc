@@ -12,6 +12,7 @@ namespace {
 
 std::vector<std::optional<double>> ClassIous(const Confusion& confusion) {
   std::vector<std::optional<double>> ious;
+  ious.reserve(kClasses);
   for (std::size_t label = 0; label < kClasses; ++label) {
     ious.push_back(confusion.Iou(label));
   }

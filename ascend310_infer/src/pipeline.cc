@@ -68,6 +68,7 @@ class Pipeline {
   // All threads have ended when it returns or throws.
   End Run() {
     std::vector<std::thread> threads;
+    threads.reserve(work_.readers + predictors_.size() + work_.writers);
     for (std::size_t i = 0; i < work_.readers; ++i) {
       threads.emplace_back([this] { Guarded([this] { ReadAll(); }); });
     }

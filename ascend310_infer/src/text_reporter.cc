@@ -1,5 +1,6 @@
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <ostream>
 
@@ -15,7 +16,7 @@ std::string Fixed(double value, int digits) {
 }
 
 std::string Duration(double seconds) {
-  const auto whole = static_cast<long>(std::lround(seconds));
+  const auto whole = static_cast<std::int64_t>(std::round(seconds));
   const std::string minutes = std::to_string(whole / 60 % 60) + " min";
   if (whole >= 3600) {
     return std::to_string(whole / 3600) + " h " + minutes;
