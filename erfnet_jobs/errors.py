@@ -109,7 +109,7 @@ class RanksFailed(ErfnetJobsError):
 
 
 class DeviceLost(ErfnetJobsError):
-    """A device of the job is gone, or its health lets no job go on."""
+    """A device of the job is gone, its health lets no job go on, or its program cannot use it."""
 
     exit_code = 17
     permanent = False

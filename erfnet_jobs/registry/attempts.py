@@ -307,7 +307,7 @@ def _retry(session: Session, job: Job, attempt: int, end: End, retry_delay: floa
     tries = tries_of(session, job.id)
     lost = f"loss {tries.lost} of at most {MAX_LOSSES}"
     failed = f"failure {tries.failed} of at most {job.max_attempts}"
-    count = lost if is_loss(end.outcome, end.permanent, end.error) else failed
+    count = lost if is_loss(end.outcome, end.permanent, end.error, end.exit_code) else failed
     if not tries.another(job.max_attempts):
         told = f" (attempt {attempt}, {count})" if attempt > 1 else ""
         end_job(session, job.id, attempt, PLACED, JobState.FAILED, end.reason + told)

@@ -30,15 +30,20 @@ class Tries:
         return max_attempts > 1 and self.failed < max_attempts and self.lost < MAX_LOSSES
 
 
-def is_loss(outcome: str | None, permanent: bool, error: str | None) -> bool:
-    """Whether an attempt ended through no fault of its job. A time limit is permanent; a late start is not."""
+def is_loss(outcome: str | None, permanent: bool, error: str | None, exit_code: int | None) -> bool:
+    """Whether an attempt ended through no fault of its job. A time limit is permanent; a late start is not.
+
+    A device is lost where its host says so. A program that cannot use its device, and ends with an exit code, may lack
+    what drives it, and would again.
+    """
     late = outcome == Outcome.TIMED_OUT and not permanent
-    return outcome == Outcome.LOST or late or error == DeviceLost.__name__
+    device = error == DeviceLost.__name__ and exit_code is None
+    return outcome == Outcome.LOST or late or device
 
 
 def tries_of(session: Session, job_id: int) -> Tries:
     """The ended attempts of a job."""
-    columns = select(Attempt.outcome, Attempt.permanent, Attempt.error)
+    columns = select(Attempt.outcome, Attempt.permanent, Attempt.error, Attempt.exit_code)
     ended = columns.where(Attempt.job_id == job_id, Attempt.outcome.is_not(None))
     losses = [is_loss(*row) for row in session.execute(ended).tuples()]
     return Tries(failed=losses.count(False), lost=losses.count(True))

@@ -26,6 +26,7 @@ LATE = End(Outcome.TIMED_OUT, "its part did not start in time")
 
 
 CARD = End(Outcome.FAILED, "device 3 is lost", DeviceLost.__name__)
+UNUSABLE = End(Outcome.FAILED, "Lite has no engine for Ascend", DeviceLost.__name__, rank=0, exit_code=17)
 
 
 @pytest.mark.parametrize("error", ["BadData", "LossNotFinite", "BadCheckpoint", "UsageError"])
@@ -115,6 +116,7 @@ def ended_with(registry: Registry, ends: list[End], max_attempts: int) -> Job:
         ([LOST], 1, FAILED, LOST.reason),
         ([LOST, LATE, failed(), CARD], 2, QUEUED, "attempt 4, loss 3 of at most 10: "),
         ([LOST, LATE, failed(), LOST, failed()], 2, FAILED, "(attempt 5, failure 2 of at most 2)"),
+        ([CARD, UNUSABLE, UNUSABLE], 2, FAILED, "Lite has no engine for Ascend (attempt 3, failure 2 of at most 2)"),
         ([LOST] * MAX_LOSSES, 100, FAILED, "(attempt 10, loss 10 of at most 10)"),
     ],
 )
