@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TextIO
 
 PROGRAMS = ("erfnet_infer", "erfnet_convert")
 VENDOR = Path("tools/converter/converter/converter_lite")
-VERSION_LINE = "erfnet_infer 0.1.0, MindSpore Lite 2.0.0"
+VERSION_LINE = "erfnet_infer 0.1.0 (MindSpore Lite 2.0.0)"
 ROWS, COLUMNS = 19, 20
 MATRIX = [[90 if row == column else 1 if column == 19 else 0 for column in range(COLUMNS)] for row in range(ROWS)]
 FILES = {"labels": "_pred_labelIds.png", "color": "_prediction.png", "overlay": "_overlay.png", "logits": ".npy"}

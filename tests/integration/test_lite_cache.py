@@ -29,7 +29,7 @@ optional("onnxruntime")
 from tests.integration.test_export import SIZE, make_small, randomized  # noqa: E402
 
 pytestmark = pytest.mark.mindspore
-VERSION = "erfnet_infer 0.1.0, MindSpore Lite 2.0.0"
+VERSION = "erfnet_infer 0.1.0 (MindSpore Lite 2.0.0)"
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_the_same_weights_under_another_name_are_the_same_model(tmp_path, plan, 
 
 def test_another_size_or_lite_is_another_model(plan, programs):
     first, _ = model_of(plan)
-    newer, _ = model_of(plan, version="erfnet_infer 0.1.0, MindSpore Lite 2.7.0")
+    newer, _ = model_of(plan, version="erfnet_infer 0.1.0 (MindSpore Lite 2.7.0)")
     larger, _ = model_of(replace(plan, spec=replace(plan.spec, size=(64, 64))))
     assert len({first.path, newer.path, larger.path}) == 3
     assert conversions(programs) == ["erfnet_convert"] * 3
