@@ -20,17 +20,22 @@ _IMAGE = struct.Struct("<III")
 
 
 def built(preset: str) -> Path:
-    """The folder of a build, made or brought up to date once; skips where a tool is missing, and fails with CI set."""
-    asked = subprocess.run([SOURCES / "missing_packages"], capture_output=True, text=True, check=True)
-    if lacking := asked.stdout.strip():
-        reason = f"not installed, packages of C++: {lacking}"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    """The folder of a build, made or brought up to date once, where nothing of C++ is missing."""
+    skip_without_packages()
     BUILDS.mkdir(parents=True, exist_ok=True)
     with (BUILDS / f"{preset}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         run("cmake", "--preset", preset)
         run("cmake", "--build", "--preset", preset, "--parallel", "2")
     return BUILDS / preset
+
+
+def skip_without_packages() -> None:
+    """Skip where packages of C++ are missing, and fail with CI set."""
+    asked = subprocess.run([SOURCES / "missing_packages"], capture_output=True, text=True, check=True)
+    if lacking := asked.stdout.strip():
+        reason = f"not installed, packages of C++: {lacking}"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
 
 
 def run(*command: str) -> None:

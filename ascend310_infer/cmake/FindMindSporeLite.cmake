@@ -1,8 +1,9 @@
 # MindSpore Lite below LITE_HOME (a CMake or an environment variable), in one of two layouts:
-#   the vendor's tarball:  runtime/include/api/*.h, runtime/lib/libmindspore-lite.so, tools/converter/{include,lib}
+#   the vendor's tarball:  runtime/include/api/*.h, runtime/lib/libmindspore-lite.so, tools/converter
 #   PyPI's wheel 2.0.0:    include/api/*.h, lib/libmindspore-extendrt_python.so, lib/libmindspore_converter.so
-# Defines the targets MindSporeLite::Runtime and MindSporeLite::Converter; programs linked to them find the libraries
-# without LD_LIBRARY_PATH. Lite is built with the old or the new ABI of std::string: all is compiled as it is.
+# Defines the target MindSporeLite::Runtime, and of the wheel MindSporeLite::Converter: the tarball has the program
+# converter_lite in place of it. Programs linked to them find the libraries without LD_LIBRARY_PATH. Lite is built with
+# the old or the new ABI of std::string: all is compiled as it is.
 set(LITE_HOME "$ENV{LITE_HOME}" CACHE PATH "MindSpore Lite: the vendor's tarball or PyPI's wheel, unpacked")
 
 find_path(
@@ -16,16 +17,8 @@ find_library(
   PATHS "${LITE_HOME}/runtime/lib" "${LITE_HOME}/lib"
   NO_DEFAULT_PATH
 )
-find_library(
-  MindSporeLite_CONVERTER mindspore_converter
-  PATHS "${LITE_HOME}/tools/converter/lib" "${LITE_HOME}/lib"
-  NO_DEFAULT_PATH
-)
-find_library(
-  MindSporeLite_CORE mindspore_core
-  PATHS "${LITE_HOME}/tools/converter/lib" "${LITE_HOME}/runtime/lib" "${LITE_HOME}/lib"
-  NO_DEFAULT_PATH
-)
+find_library(MindSporeLite_CONVERTER mindspore_converter PATHS "${LITE_HOME}/lib" NO_DEFAULT_PATH)
+find_library(MindSporeLite_CORE mindspore_core PATHS "${LITE_HOME}/lib" NO_DEFAULT_PATH)
 if(LITE_HOME AND NOT (MindSporeLite_INCLUDE_DIR AND MindSporeLite_RUNTIME))
   message(
     FATAL_ERROR
