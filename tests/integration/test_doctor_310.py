@@ -52,7 +52,8 @@ def test_a_310_host_that_has_all(shell: Shell, tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.usefixtures("chips")
-def test_a_310_host_that_has_nothing(shell: Shell) -> None:
+def test_a_310_host_that_has_nothing(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SETTING, "/nowhere/erfnet_infer")  # there may be one beside the Python of the tests
     program, home, converter = told(shell)
     assert program[0] == "error"
     assert "make infer310" in program[1]
