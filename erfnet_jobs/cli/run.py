@@ -64,7 +64,7 @@ def evaluate(session: "Session", /, as_json: bool, time_limit: float | None, **v
 @_json
 @click.pass_obj
 def export(session: "Session", /, as_json: bool, time_limit: float | None, **values: Any) -> None:
-    """Write a checkpoint's network as ERFNet.mindir, ERFNet.onnx or both, each compared with the network."""
+    """Write a checkpoint's network as MINDIR, as ONNX or for MindSpore Lite, each compared with the network."""
     _run(session, export_spec(values), as_json, time_limit)
 
 

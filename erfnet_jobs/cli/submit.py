@@ -109,7 +109,7 @@ def evaluate(ctx: click.Context, /, **values: Any) -> None:
 @request_options
 @click.pass_context
 def export(ctx: click.Context, /, **values: Any) -> None:
-    """Write a checkpoint's network as ERFNet.mindir, ERFNet.onnx or both, each compared with the network."""
+    """Write a checkpoint's network as MINDIR, as ONNX or for MindSpore Lite, each compared with the network."""
     _submit(ctx, export_spec(values, _found_best(ctx, values)), values)
 
 

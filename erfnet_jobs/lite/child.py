@@ -6,9 +6,12 @@ ended first. Stdlib only.
 
 import logging
 import os
+import select
+import selectors
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +28,7 @@ LAST_LINES = 6
 LINE_LENGTH = 300
 # How long it may take to end by itself when it is told to; whoever ends a rank waits half a second.
 GRACE = 0.3
+BLOCK = 1 << 16
 # What the dynamic linker ends a program with whose libraries it does not find.
 NOT_LOADED = 127
 
@@ -63,36 +67,76 @@ def run_child(
     `timeout` seconds, and what `take` raises.
     """
     name = Path(command[0]).name
-    late = threading.Event()
-    with _started(command, environ) as process, _ended_with_us(process), _at_most(timeout, process, late):
-        errors = _Errors(_pipe(process.stderr), name)
-        for line in _lines(_pipe(process.stdout)):
-            take(line)
-        code = process.wait()
-        last = errors.last()
-    if late.is_set():
+    last: deque[str] = deque(maxlen=LAST_LINES)
+
+    def note(line: str) -> None:
+        log.info("%s: %s", name, line)
+        last.append(line[:LINE_LENGTH])
+
+    deadline = None if timeout is None else time.monotonic() + timeout
+    with _started(command, environ) as process, _ended_with_us(process):
+        ended = _read(process, (_Lines(process.stdout, take), _Lines(process.stderr, note)), deadline)
+    if not ended:
         raise ErfnetJobsError(f"{name} had not ended after {timeout:g} s and was stopped: {'; '.join(last)}")
-    return Ending(name, code, last)
+    return Ending(name, process.returncode, tuple(last))
 
 
-class _Errors:
-    """Takes a program's standard error to the log, in a thread of its own, and keeps its last lines."""
+def _read(process: "subprocess.Popen[bytes]", outputs: Sequence["_Lines"], deadline: float | None) -> bool:
+    """Take its lines until it has ended; False where that is not before `deadline`.
 
-    def __init__(self, stream: IO[bytes], name: str) -> None:
-        self._stream, self._name = stream, name
-        self._last: deque[str] = deque(maxlen=LAST_LINES)
-        self._thread = threading.Thread(target=self._run, name=f"log of {name}", daemon=True)
-        self._thread.start()
+    Children of its own may hold its pipes for longer, and are not waited for.
+    """
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(pidfd, selectors.EVENT_READ)
+            for output in outputs:
+                selector.register(output.stream, selectors.EVENT_READ, output)
+            ended = False
+            while not ended:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                ready = [key for key, _ in selector.select(left)]
+                ended = any(key.data is None for key in ready)
+                for key in ready:
+                    if key.data is not None and not key.data.read():
+                        selector.unregister(key.fileobj)
+    finally:
+        os.close(pidfd)
+    for output in outputs:
+        output.finish()
+    return True
 
-    def last(self) -> tuple[str, ...]:
-        # A child of its own may keep the pipe open.
-        self._thread.join(GRACE)
-        return tuple(self._last)
 
-    def _run(self) -> None:
-        for line in _lines(self._stream):
-            log.info("%s: %s", self._name, line)
-            self._last.append(line[:LINE_LENGTH])
+class _Lines:
+    """Takes the lines of a pipe as they come; empty ones are left out."""
+
+    def __init__(self, stream: IO[bytes] | None, take: Callable[[str], None]) -> None:
+        assert stream is not None  # noqa: S101 - it was asked for
+        self.stream, self._take, self._rest = stream, take, b""
+        os.set_blocking(stream.fileno(), False)
+
+    def read(self) -> bool:
+        """What is there; False at the end of the pipe."""
+        try:
+            block = os.read(self.stream.fileno(), BLOCK)
+        except BlockingIOError:
+            return True
+        *lines, self._rest = (self._rest + block).split(b"\n")
+        for line in lines:
+            self._tell(line)
+        return bool(block)
+
+    def finish(self) -> None:
+        """All that is there, and a last line that has no end."""
+        while select.select([self.stream], [], [], 0)[0] and self.read():
+            pass
+        self._tell(self._rest)
+
+    def _tell(self, line: bytes) -> None:
+        if text := line.decode(errors="replace").strip():
+            self._take(text)
 
 
 @contextmanager
@@ -142,35 +186,6 @@ def _ended_with_us(process: "subprocess.Popen[bytes]") -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@contextmanager
-def _at_most(timeout: float | None, process: "subprocess.Popen[bytes]", late: threading.Event) -> Iterator[None]:
-    def stop() -> None:
-        late.set()
-        process.kill()
-
-    if timeout is None:
-        yield
-        return
-    timer = threading.Timer(timeout, stop)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None  # noqa: S101 - it was asked for
-    return stream
-
-
-def _lines(stream: IO[bytes]) -> Iterator[str]:
-    for line in stream:
-        text = line.decode(errors="replace").rstrip()
-        if text:
-            yield text
 
 
 def _signal_name(number: int) -> str:

@@ -20,6 +20,7 @@ from erfnet_jobs.errors import (
     RanksFailed,
     UsageError,
 )
+from erfnet_jobs.lite.child import run_child
 from erfnet_jobs.lite.convert import ASCEND_TARGET, CPU_TARGET, Converter, convert, find_converter
 from erfnet_jobs.lite.infer import Inference, run_infer, version_of
 from erfnet_jobs.lite.messages import Advanced, Ended, Message, Saved, Skipped, Started
@@ -148,6 +149,28 @@ def test_a_program_whose_libraries_are_not_found(tmp_path: Path, images: Path) -
         run_infer(programs.infer, inference(images), lambda message: None)
 
 
+def test_a_child_of_the_program_that_stays_is_not_waited_for(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nsleep 3600 &\necho $!\nprintf 'no end of line'\nprintf 'nor here' >&2\n")
+    program.chmod(0o755)
+    lines: list[str] = []
+    try:
+        ending = run_child([str(program)], os.environ, lines.append)
+    finally:
+        os.kill(int(lines[0]), signal.SIGKILL)
+    assert (ending.code, lines[1:], ending.last) == (0, ["no end of line"], ("nor here",))
+
+
+def test_many_lines_are_all_taken(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nseq 1 200000\nseq 1 100000 >&2\n")
+    program.chmod(0o755)
+    lines: list[str] = []
+    ending = run_child([str(program)], os.environ, lines.append)
+    assert lines == [str(number) for number in range(1, 200_001)]
+    assert ending.last == tuple(str(number) for number in range(99_995, 100_001))
+
+
 def test_sigterm_ends_the_program_before_the_rank(tmp_path: Path, images: Path) -> None:
     programs = install(tmp_path / "bin", hang=True, after=1)
     code = f"""
@@ -228,6 +251,14 @@ def test_a_converter_that_does_not_end(tmp_path: Path) -> None:
     found = converter(tmp_path, CPU_TARGET, hang=True, errors=["compiling"])
     with pytest.raises(ErfnetJobsError, match=r"erfnet_convert had not ended after 3 s and was stopped: .*compiling"):
         convert(found, onnx(tmp_path), tmp_path / "x.mindir", timeout=3)
+
+
+def test_a_converter_that_talks_without_end(tmp_path: Path) -> None:
+    program = tmp_path / "erfnet_convert"
+    program.write_text("#!/bin/sh\nexec yes\n")
+    program.chmod(0o755)
+    with pytest.raises(ErfnetJobsError, match="had not ended after 1 s"):
+        convert(Converter(program, CPU_TARGET), onnx(tmp_path), tmp_path / "x.mindir", timeout=1)
 
 
 def test_the_name_of_the_model(tmp_path: Path) -> None:
