@@ -49,7 +49,8 @@ def best(
     """Find the best checkpoint by a metric.
 
     Compared are evaluations of one dataset, split, protocol and size only: those of the newest evaluation by protocol
-    half, else by full, else of the encoder alone, unless said otherwise.
+    half, else by full, else of the encoder alone, unless said otherwise. Figures of converted models, as of 310-infer,
+    do not count: `checkpoints show` compares engines.
     """
     rows = session.client.best(
         metric, split=split, protocol=protocol, size=size, dataset_hash=dataset, job=job, top=top or 1
