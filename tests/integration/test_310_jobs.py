@@ -60,6 +60,15 @@ class Lab:
         """The processes of the program, living and dead."""
         return [run["pid"] for run in self.runs]
 
+    def hanging(self) -> tuple[int, int]:
+        """A job whose program hangs after a picture, and the process of that; later ones do their work."""
+        self.programs.script(after=1, hang=True)
+        job = self.infer()
+        self.halfway(job)
+        self.programs.script()
+        (pid,) = self.pids()
+        return job, pid
+
     def halfway(self, job: int, done: int = 1) -> Job:
         """The job once that many of its pictures are told as done."""
         eventually(lambda: (self.site.job(job).fraction or 0) >= done / PICTURES, "the registry has its progress")
@@ -142,11 +151,9 @@ def test_two_devices_work_at_once(new_lab: NewLab) -> None:
 
 def test_progress_is_seen_and_cancel_ends_the_program(new_lab: NewLab) -> None:
     lab = new_lab()
-    lab.programs.script(after=1, hang=True)
-    job = lab.infer()
-    row = lab.halfway(job)
+    job, pid = lab.hanging()
+    row = lab.site.job(job)
     assert (row.state, row.images_per_second, row.eta_seconds) == (RUNNING, 2.5, (PICTURES - 1) / 2.5)
-    (pid,) = lab.pids()
 
     lab.site.cancel(job)
     lab.site.until(job, JobState.CANCELLED)
@@ -169,10 +176,7 @@ def test_a_time_limit_ends_the_program(new_lab: NewLab) -> None:
 
 def test_it_goes_on_while_its_worker_is_dead(new_lab: NewLab) -> None:
     lab = new_lab()
-    lab.programs.script(after=1, hang=True)
-    job = lab.infer()
-    lab.halfway(job)
-    (pid,) = lab.pids()
+    job, pid = lab.hanging()
 
     lab.site.stop_worker(signal.SIGKILL)
     lab.start_worker()
@@ -187,11 +191,7 @@ def test_it_goes_on_while_its_worker_is_dead(new_lab: NewLab) -> None:
 
 def test_a_killed_rank_leaves_no_program_behind_and_is_tried_again(new_lab: NewLab) -> None:
     lab = new_lab()
-    lab.programs.script(after=1, hang=True)
-    job = lab.infer()
-    lab.halfway(job)
-    (pid,) = lab.pids()
-    lab.programs.script()
+    job, pid = lab.hanging()
 
     (rank,) = lab.site.ranks()
     os.kill(rank, signal.SIGKILL)
@@ -204,11 +204,7 @@ def test_a_killed_rank_leaves_no_program_behind_and_is_tried_again(new_lab: NewL
 
 def test_a_killed_supervisor_leaves_no_program_behind(new_lab: NewLab) -> None:
     lab = new_lab()
-    lab.programs.script(after=1, hang=True)
-    job = lab.infer()
-    lab.halfway(job)
-    (pid,) = lab.pids()
-    lab.programs.script()
+    job, pid = lab.hanging()
 
     (supervisor,) = lab.site.supervisors()
     os.kill(supervisor, signal.SIGKILL)
@@ -220,11 +216,7 @@ def test_a_killed_supervisor_leaves_no_program_behind(new_lab: NewLab) -> None:
 
 def test_a_lost_device_ends_the_program(new_lab: NewLab) -> None:
     lab = new_lab()
-    lab.programs.script(after=1, hang=True)
-    job = lab.infer()
-    lab.halfway(job)
-    (pid,) = lab.pids()
-    lab.programs.script()
+    job, pid = lab.hanging()
     assert lab.chips is not None
 
     lab.chips.lose(0)
