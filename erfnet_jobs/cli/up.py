@@ -34,7 +34,15 @@ def up(session: Session, devices: int | None, migrate: bool, as_json: bool) -> N
         print_json(document)
         return
     click.echo(f"Logs in {log_path(settings).parent}, runs in {settings.runs}")
-    click.echo("Ready: 'erfnet-jobs submit train --data D', 'erfnet-jobs status', 'erfnet-jobs down'.")
+    click.echo(ready_text(servers.host.family))
+
+
+def ready_text(family: str) -> str:
+    """What to do next on a host with devices of this family."""
+    from erfnet_jobs.placement.families import INFERENCE_FAMILIES
+
+    first = "310-infer --checkpoint C --images D" if family in INFERENCE_FAMILIES else "train --data D"
+    return f"Ready: 'erfnet-jobs submit {first}', 'erfnet-jobs status', 'erfnet-jobs down'."
 
 
 def _silent(_text: str) -> None:
