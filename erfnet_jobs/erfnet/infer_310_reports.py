@@ -99,7 +99,7 @@ class Infer310Reports:
     def _measured(self, ended: Ended, measured: Measured) -> None:
         """Report the evaluation, unless it is of a part only: under the hash of all it would be compared with all."""
         ran, files = self._ran, self._ran.files
-        if files is None or measured.images != files.images or ended.skipped:
+        if files is None or measured.images != files.images:
             log.warning(
                 "%d of %s images were measured: the figures are in %s, and not recorded as an evaluation of the data",
                 measured.images,
