@@ -63,7 +63,8 @@ def export(plan: Plan, write: Callable[[Report], None], precision: str = FP32) -
     """Write the plan's checkpoint in each format of the spec; a model for chips computes in `precision`.
 
     Each file is complete and proved, or not there. Where one cannot be had the others are written all the same, and
-    ErfnetJobsError names what failed. Raises MissingDependency before anything is written, BadCheckpoint and OSError.
+    ErfnetJobsError names what failed. Raises MissingDependency before anything is written, BadCheckpoint, OSError, and
+    at once what may go well another time (DiskFull, RanksFailed of a program that was killed).
     """
     spec = plan.spec
     if not isinstance(spec, ExportSpec):
@@ -83,6 +84,8 @@ def export(plan: Plan, write: Callable[[Report], None], precision: str = FP32) -
         try:
             found = export_proved(network, spec, formats[kind], path)
         except ErfnetJobsError as fault:
+            if not fault.permanent:
+                raise
             log.error("%s", fault)  # noqa: TRY400
             faults.append(fault)
         else:
@@ -162,6 +165,8 @@ def export_proved(network: nn.Cell, spec: ExportSpec, kind: _Format, path: Path)
                 run = kind.open(temporary)
                 found = agreement(partial(_logits, network), run, compare, scene_batches(spec.size, spec.batch))
         except ErfnetJobsError as error:
+            if not error.permanent:  # a full disk, or a program that was killed: the next attempt may do it
+                raise
             raise ErfnetJobsError(f"{path} was not written: {error}; report this with the checkpoint") from error
         _judge(found, kind.tolerance, path)
         temporary.chmod(0o644)

@@ -7,7 +7,7 @@ import pytest
 
 from erfnet_jobs.choices import ENCODER, ERFNET
 from erfnet_jobs.erfnet import export
-from erfnet_jobs.errors import MissingDependency, UsageError
+from erfnet_jobs.errors import DiskFull, MissingDependency, RanksFailed, UsageError
 from erfnet_jobs.files import sha256_of
 from erfnet_jobs.plan import ASCEND
 from erfnet_jobs.reports import Progress
@@ -75,6 +75,18 @@ def test_a_converter_that_fails(tmp_path, programs):
     )
     assert "Conv is not known" in str(made.error)
     assert made.files == ["ERFNet.mindir", "ERFNet.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [({"convert_code": 13}, DiskFull), ({"die": 9}, RanksFailed), ({"error": [13, "no space left"]}, DiskFull)],
+)
+def test_what_another_attempt_may_do_is_told_as_such(tmp_path, programs, script, error):
+    programs.script(**script)
+    made = Exported(tmp_path, ERFNET, make_small, formats=("lite",))
+
+    assert type(made.error) is error
+    assert made.files == ["ERFNet.onnx"]
 
 
 def test_without_onnx_nothing_is_converted(tmp_path, programs, monkeypatch):
