@@ -3,11 +3,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -15,6 +17,7 @@ namespace erfnet {
 namespace {
 
 constexpr std::size_t kLongestReason = 300;
+constexpr std::string_view kException = "Catch exception: ";
 
 std::string ReadAll(int file) {
   std::string text;
@@ -35,6 +38,16 @@ std::string ErrorText(const std::string& line) {
   const std::size_t place = source == std::string::npos ? source : line.find("] ", source);
   const std::size_t function = place == std::string::npos ? place : line.find("] ", place + 2);
   return function == std::string::npos ? line : line.substr(function + 2);
+}
+
+// As part of a line: what a damaged model makes Lite print may be any bytes.
+std::string Shown(std::string text) {
+  text.resize(std::min(text.size(), kLongestReason));
+  for (char& letter : text) {
+    letter = letter < ' ' || letter > '~' ? '?' : letter;
+  }
+  text.erase(text.find_last_not_of(". ") + 1);
+  return text;
 }
 
 }  // namespace
@@ -79,16 +92,16 @@ void CapturedOutput::Restore() {
 
 std::string ReasonIn(const std::string& log) {
   std::istringstream lines(log);
-  std::string last;
+  std::string first;
   for (std::string line; std::getline(lines, line);) {
     const std::string text = ErrorText(line);
-    const std::size_t exception = text.find("Catch exception: ");
+    const std::size_t exception = text.find(kException);
     if (exception != std::string::npos) {
-      return text.substr(exception + 17, kLongestReason);
+      return Shown(text.substr(exception + kException.size()));
     }
-    last = text.empty() || !last.empty() ? last : text;
+    first = first.empty() ? text : first;
   }
-  return last.substr(0, kLongestReason);
+  return Shown(first);
 }
 
 }  // namespace erfnet

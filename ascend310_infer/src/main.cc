@@ -30,10 +30,28 @@ using erfnet::ExitCode;
 using erfnet::Fault;
 using erfnet::Picture;
 
-// Each copy of the model needs some 300 MB at 512x1024.
-constexpr std::size_t kMostCopies = 8;
-// A core reads and prepares pictures about this many times as fast as it predicts.
+// Each copy of the model needs some 300 MB at 512x1024, and each picture on its way 12 MB.
+constexpr std::size_t kMost = 8;
+// A core reads and prepares pictures, or writes label ids, about this many times as fast as it predicts; and so it
+// writes what takes longer.
 constexpr std::size_t kPredictorsForAReader = 6;
+constexpr std::size_t kPredictorsForAWriter = 2;
+
+struct Threads {
+  std::size_t readers = 1;
+  std::size_t predictors = 1;
+  std::size_t writers = 1;
+};
+
+// An Ascend predicts by itself, and all threads serve it; on a CPU predicting takes most of the time.
+Threads Shared(const Arguments& arguments, std::size_t threads) {
+  const std::size_t most = std::min(threads, kMost);
+  if (arguments.device.ascend) {
+    return {most, 1, most};
+  }
+  const bool slow = arguments.saves.color || arguments.saves.overlay || arguments.saves.logits;
+  return {1 + most / kPredictorsForAReader, most, 1 + most / (slow ? kPredictorsForAWriter : kPredictorsForAReader)};
+}
 
 std::size_t UsableCores() {
   cpu_set_t cores;
@@ -66,17 +84,18 @@ ExitCode Infer(const Arguments& arguments, erfnet::Reporter& reporter, erfnet::I
   erfnet::CheckMindir(arguments.model, erfnet::LiteVersion());
   erfnet::CheckDevice(arguments.device);
   const std::vector<Picture> pictures = Pictures(arguments);
-  const std::size_t threads = arguments.threads > 0 ? static_cast<std::size_t>(arguments.threads) : UsableCores();
-  const std::size_t copies = arguments.device.ascend ? 1 : std::min(threads, kMostCopies);
-  const erfnet::LoadedModel model = erfnet::LoadModel(arguments.model, arguments.device, arguments.precision, copies);
+  const std::size_t cores = arguments.threads > 0 ? static_cast<std::size_t>(arguments.threads) : UsableCores();
+  const Threads threads = Shared(arguments, cores);
+  const erfnet::LoadedModel model =
+      erfnet::LoadModel(arguments.model, arguments.device, arguments.precision, threads.predictors);
   RefuseLogitsOfClasses(arguments, model.form);
   erfnet::MakeFolder(arguments.output);
-  const std::size_t others = arguments.device.ascend ? threads : 1 + copies / kPredictorsForAReader;
-  reporter.Started({erfnet::LiteVersion(), arguments.device, static_cast<int>(threads), arguments.precision,
+  reporter.Started({erfnet::LiteVersion(), arguments.device, static_cast<int>(cores), arguments.precision,
                     pictures.size(), Labelled(pictures), arguments.model, model.form});
-  const erfnet::Work work{
-      pictures, arguments.labels.has_value(), arguments.model, model.form, arguments.saves, arguments.output, others,
-      others};
+  const erfnet::Work work{pictures,        arguments.labels.has_value(),
+                          arguments.model, model.form,
+                          arguments.saves, arguments.output,
+                          threads.readers, threads.writers};
   const erfnet::End end = erfnet::RunPipeline(work, model.copies, reporter, interrupts);
   if (interrupts.Requested()) {
     throw Fault(ExitCode::kInterrupted, "interrupted after " + std::to_string(end.images) + " of " +

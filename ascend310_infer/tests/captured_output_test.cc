@@ -38,8 +38,9 @@ TEST_CASE("finds the reason in a log") {
       "[ERROR] ME(1,7f,infer):2026-01-01 [a.cc:2] Build] Catch exception: too new\n\n---\nStack\n";
   CHECK(ReasonIn("").empty());
   CHECK(ReasonIn(warning).empty());
-  CHECK(ReasonIn(warning + first + second) == "No such file.");
+  CHECK(ReasonIn(warning + first + second) == "No such file");
   CHECK(ReasonIn(first + thrown) == "too new");
+  CHECK(ReasonIn("[ERROR] ME [a.cc:1] F] bad \xd7\t name.\n") == "bad ?? name");
   CHECK(ReasonIn("[ERROR] of another form\n") == "[ERROR] of another form");
   CHECK(ReasonIn("[ERROR] ME [a.cc:1] F] " + std::string(5000, 'x') + "\n").size() == 300);
 }
