@@ -10,6 +10,8 @@ namespace erfnet {
 namespace {
 
 constexpr std::size_t kRgb = 3;
+// Deflate makes no more of a byte: 258 of 2 bits (RFC 1951). Memory is taken only for what a file can hold.
+constexpr std::size_t kMostOfAByte = 1032;
 
 struct Header {
   png_uint_32 width;
@@ -22,7 +24,8 @@ struct Header {
 class Decoder {
  public:
   explicit Decoder(const Bytes& bytes)
-      : left_(bytes.data()),
+      : size_(bytes.size()),
+        left_(bytes.data()),
         end_(bytes.data() + bytes.size()),
         png_(png_create_read_struct(PNG_LIBPNG_VER_STRING, this, OnError, OnWarning)),
         info_(png_ == nullptr ? nullptr : png_create_info_struct(png_)) {
@@ -41,6 +44,9 @@ class Decoder {
       Fail();
     }
     CheckPixels(header_.height, header_.width);
+    if (png_get_rowbytes(png_, info_) * header_.height / kMostOfAByte > size_) {
+      throw NoPicture("is damaged or no picture (it is cut short): copy it again");
+    }
     return header_;
   }
 
@@ -114,6 +120,7 @@ class Decoder {
     self->left_ += size;
   }
 
+  std::size_t size_;
   const std::uint8_t* left_;
   const std::uint8_t* end_;
   char message_[128] = {};

@@ -2,6 +2,7 @@
 //   image FILE | label FILE          the picture, as height, width and channels (uint32 each) and its values
 //   bilinear FILE HEIGHT WIDTH | nearest FILE HEIGHT WIDTH
 //   prepare FILE HEIGHT WIDTH fp32|fp16|uint8 nchw|nhwc      the bytes, as 1 x their number x 1
+//   arguments WORD...               nothing, where they are accepted
 //   pictures SPLIT LABELS|- PATH...  as NAME, image and label a line
 // Fields are separated by tabs. Each answer is a status (0, or a fault's code), a length (uint32 each) and so many
 // bytes.
@@ -12,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "arguments.h"
 #include "fault.h"
 #include "image_reader.h"
 #include "pictures.h"
@@ -64,6 +66,17 @@ std::string Pictures(const Words& words) {
   return lines;
 }
 
+std::string Parsed(const Words& words) {
+  std::vector<const char*> pointers;
+  pointers.reserve(words.size() + 1);
+  for (const std::string& word : words) {
+    pointers.push_back(word.c_str());
+  }
+  pointers.push_back(nullptr);
+  erfnet::ParseArguments(static_cast<int>(words.size()), pointers.data());
+  return "";
+}
+
 std::string Answer(const Words& words) {
   const std::string& command = words.at(0);
   if (command == "image") {
@@ -77,6 +90,9 @@ std::string Answer(const Words& words) {
   }
   if (command == "nearest") {
     return Shown(erfnet::ResizeNearest(erfnet::ReadImage(words.at(1)), SizeIn(words)));
+  }
+  if (command == "arguments") {
+    return Parsed(words);
   }
   return command == "prepare" ? Prepared(words) : Pictures(words);
 }
