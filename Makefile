@@ -25,10 +25,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LITE_VERSION := 2.0.0
 LITE_SHA256 := 199cd0605cc985b88eddb273db9dfe9000a585ba10ca2292b6b36ebfff07b3ec
 LITE := build/lite/mindspore_lite-$(LITE_VERSION)
-ifeq ($(LITE_HOME),)
-export LITE_HOME := $(if $(wildcard $(LITE)),$(CURDIR)/$(LITE)/mindspore_lite)
-NEEDS_LITE := lite
-endif
+LITE_HOME ?=
+NEEDS_LITE := $(if $(LITE_HOME),,lite)
+# The folder itself; only builds and checks are told, for what runs finds the libraries by itself.
+lite_home = $(or $(LITE_HOME),$(if $(wildcard $(LITE)),$(CURDIR)/$(LITE)/mindspore_lite))
 
 .PHONY: help demo lite infer310 infer310-if-possible test chaos check format bench dist clean
 
@@ -67,15 +67,16 @@ $(LITE):
 	@rm build/lite/mindspore_lite-*.whl && mv build/lite/new $@
 
 lite: | $(BIN)/python
-	@$(if $(NEEDS_LITE),$(MAKE) --no-print-directory $(LITE),:)
+	@$(if $(NEEDS_LITE),$(MAKE) --silent --no-print-directory $(LITE),:)
 	@echo "MindSpore Lite is in $(if $(NEEDS_LITE),$(LITE)/mindspore_lite,LITE_HOME=$(LITE_HOME))"
 
 infer310: $(NEEDS_LITE) | $(BIN)/python
 	@missing=$$(ascend310_infer/missing_packages programs); [ -z "$$missing" ] || { \
 		echo "erfnet_infer cannot be built, not installed: $$missing"; exit 2; }
 	@echo "Building erfnet_infer and erfnet_convert into $(BIN)"
-	@export LITE_HOME="$${LITE_HOME:-$(CURDIR)/$(LITE)/mindspore_lite}" && cd ascend310_infer && \
-		cmake --preset infer310 >../build/infer310.log && cmake --build --preset infer310 --parallel >>../build/infer310.log || \
+	@mkdir -p build
+	@cd ascend310_infer && LITE_HOME='$(or $(LITE_HOME),$(CURDIR)/$(LITE)/mindspore_lite)' cmake --preset infer310 \
+		>../build/infer310.log 2>&1 && cmake --build --preset infer310 --parallel "$$(nproc)" >>../build/infer310.log 2>&1 || \
 		{ cat ../build/infer310.log; exit 1; }
 	@cmake --install build/ascend310_infer/infer310 --prefix $(VENV) >/dev/null
 	@$(BIN)/erfnet_infer --version
@@ -101,7 +102,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	ascend310_infer/check $(BIN)
+	LITE_HOME='$(lite_home)' ascend310_infer/check $(BIN)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

@@ -5,6 +5,18 @@
 # converter_lite in place of it. Programs linked to them find the libraries without LD_LIBRARY_PATH. Lite is built with
 # the old or the new ABI of std::string: all is compiled as it is.
 set(LITE_HOME "$ENV{LITE_HOME}" CACHE PATH "MindSpore Lite: the vendor's tarball or PyPI's wheel, unpacked")
+# Another one than last time in the environment counts, and nothing found in the last one stays.
+if(NOT "$ENV{LITE_HOME}" STREQUAL "" AND NOT "$ENV{LITE_HOME}" STREQUAL "${LITE_HOME}")
+  set_property(CACHE LITE_HOME PROPERTY VALUE "$ENV{LITE_HOME}")
+endif()
+if(NOT "${LITE_HOME}" STREQUAL "${MindSporeLite_LOOKED_IN}")
+  unset(MindSporeLite_INCLUDE_DIR CACHE)
+  unset(MindSporeLite_RUNTIME CACHE)
+  unset(MindSporeLite_CONVERTER CACHE)
+  unset(MindSporeLite_CORE CACHE)
+  unset(LITE_CXX11_ABI CACHE)
+  set(MindSporeLite_LOOKED_IN "${LITE_HOME}" CACHE INTERNAL "")
+endif()
 
 find_path(
   MindSporeLite_INCLUDE_DIR include/api/model.h
