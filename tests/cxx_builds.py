@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import struct
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -19,15 +20,24 @@ _ANSWER = struct.Struct("<II")
 _IMAGE = struct.Struct("<III")
 
 
-def built(preset: str) -> Path:
-    """The folder of a build, made or brought up to date once, where nothing of C++ is missing."""
+def built(preset: str, *options: str) -> Path:
+    """The folder of a build by further options of CMake, made or brought up to date, where no package is missing."""
     skip_without_packages()
     BUILDS.mkdir(parents=True, exist_ok=True)
     with (BUILDS / f"{preset}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        run("cmake", "--preset", preset)
+        run("cmake", "--preset", preset, *options)
         run("cmake", "--build", "--preset", preset, "--parallel", "2")
     return BUILDS / preset
+
+
+def lite_home() -> Path:
+    """The MindSpore Lite that `make infer310` built with; skips where it was not run, and fails there with CI set."""
+    cache = BUILDS / "infer310" / "CMakeCache.txt"
+    if not cache.is_file():
+        reason = "make infer310 has not run here: no MindSpore Lite to build with"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return Path(re.findall(r"^LITE_HOME:PATH=(.*)$", cache.read_text(), re.MULTILINE)[0])
 
 
 def skip_without_packages() -> None:
