@@ -13,11 +13,12 @@
 namespace erfnet {
 
 // Writes to a copy of a descriptor. Throws std::system_error where it cannot be copied.
-class DescriptorStream : public std::ostream {
+class DescriptorStream {
  public:
-  explicit DescriptorStream(int descriptor) : std::ostream(nullptr), buffer_(Copy(descriptor), std::ios::out) {
-    rdbuf(&buffer_);
-  }
+  explicit DescriptorStream(int descriptor) : buffer_(Copy(descriptor), std::ios::out), stream_(&buffer_) {}
+
+  std::ostream& Stream() { return stream_; }
+  int Descriptor() { return buffer_.fd(); }
 
  private:
   static int Copy(int descriptor) {
@@ -29,6 +30,7 @@ class DescriptorStream : public std::ostream {
   }
 
   __gnu_cxx::stdio_filebuf<char> buffer_;
+  std::ostream stream_;
 };
 
 }  // namespace erfnet

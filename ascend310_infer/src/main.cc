@@ -8,10 +8,12 @@
 #include <exception>
 #include <iostream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "arguments.h"
+#include "crash_guard.h"
 #include "descriptor_stream.h"
 #include "device_check.h"
 #include "fault.h"
@@ -80,14 +82,31 @@ void RefuseLogitsOfClasses(const Arguments& arguments, const erfnet::ModelForm& 
   }
 }
 
-ExitCode Infer(const Arguments& arguments, erfnet::Reporter& reporter, erfnet::Interrupts& interrupts) {
+std::unique_ptr<erfnet::Reporter> MakeReporter(const Arguments& arguments, std::ostream& out) {
+  return arguments.json ? erfnet::JsonReporter(out) : erfnet::TextReporter(out, isatty(STDERR_FILENO) == 1);
+}
+
+// Loads the model, and tries it on a black picture: graphs that Lite cannot run may end the process.
+erfnet::LoadedModel Load(const Arguments& arguments, std::size_t copies, int told) {
+  std::ostringstream line;
+  MakeReporter(arguments, line)
+      ->Failed(ExitCode::kBadModel, "MindSpore Lite " + erfnet::LiteVersion() + " crashes when it runs " +
+                                        arguments.model.string() +
+                                        ": make it anew with `erfnet-jobs run export --format lite`");
+  const erfnet::CrashGuard guard(told, ExitCode::kBadModel, line.str());
+  erfnet::LoadedModel model = erfnet::LoadModel(arguments.model, arguments.device, arguments.precision, copies);
+  const std::vector<std::byte> black(erfnet::BytesOf(model.form.input));
+  model.copies.front()->Predict(black.data());
+  return model;
+}
+
+ExitCode Infer(const Arguments& arguments, erfnet::Reporter& reporter, int told, erfnet::Interrupts& interrupts) {
   erfnet::CheckMindir(arguments.model, erfnet::LiteVersion());
   erfnet::CheckDevice(arguments.device);
   const std::vector<Picture> pictures = Pictures(arguments);
   const std::size_t cores = arguments.threads > 0 ? static_cast<std::size_t>(arguments.threads) : UsableCores();
   const Threads threads = Shared(arguments, cores);
-  const erfnet::LoadedModel model =
-      erfnet::LoadModel(arguments.model, arguments.device, arguments.precision, threads.predictors);
+  const erfnet::LoadedModel model = Load(arguments, threads.predictors, told);
   RefuseLogitsOfClasses(arguments, model.form);
   erfnet::MakeFolder(arguments.output);
   reporter.Started({erfnet::LiteVersion(), arguments.device, static_cast<int>(cores), arguments.precision,
@@ -112,9 +131,9 @@ ExitCode Infer(const Arguments& arguments, erfnet::Reporter& reporter, erfnet::I
   return ExitCode::kDone;
 }
 
-ExitCode Guarded(const Arguments& arguments, erfnet::Reporter& reporter, erfnet::Interrupts& interrupts) {
+ExitCode Guarded(const Arguments& arguments, erfnet::Reporter& reporter, int told, erfnet::Interrupts& interrupts) {
   try {
-    return Infer(arguments, reporter, interrupts);
+    return Infer(arguments, reporter, told, interrupts);
   } catch (const Fault& fault) {
     reporter.Failed(fault.code(), fault.what());
     return fault.code();
@@ -133,14 +152,13 @@ ExitCode Run(const Arguments& arguments) {
   erfnet::DescriptorStream out(arguments.json ? STDOUT_FILENO : STDERR_FILENO);
   // What MindSpore Lite prints is no JSON.
   dup2(STDERR_FILENO, STDOUT_FILENO);
-  const auto reporter =
-      arguments.json ? erfnet::JsonReporter(out) : erfnet::TextReporter(out, isatty(STDERR_FILENO) == 1);
+  const auto reporter = MakeReporter(arguments, out.Stream());
   // While the model loads there is nothing to be finished.
   interrupts.OnRequest([&reporter] {
     reporter->Failed(ExitCode::kInterrupted, "interrupted before the first image");
     _exit(static_cast<int>(ExitCode::kInterrupted));
   });
-  return Guarded(arguments, *reporter, interrupts);
+  return Guarded(arguments, *reporter, out.Descriptor(), interrupts);
 }
 
 }  // namespace

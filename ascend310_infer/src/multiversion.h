@@ -4,7 +4,8 @@
 #ifndef ASCEND310_INFER_MULTIVERSION_H_
 #define ASCEND310_INFER_MULTIVERSION_H_
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define ERFNET_MULTIVERSION __attribute__((target_clones("avx2", "default")))
 #else
 #define ERFNET_MULTIVERSION
