@@ -2,31 +2,16 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
 
+#include "in_child.h"
 #include "temporary_folder.h"
 
 namespace erfnet {
 namespace {
-
-// Runs `work` in a process of its own; gives its wait status.
-template <typename Work>
-int InChild(const Work& work) {
-  const pid_t child = fork();
-  if (child == 0) {
-    // Not doctest's.
-    std::signal(SIGABRT, SIG_DFL);
-    work();
-    _exit(0);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  return status;
-}
 
 TEST_CASE("tells of a crash in one line, and leaves with the code") {
   const TemporaryFolder folder;

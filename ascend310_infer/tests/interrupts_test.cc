@@ -1,26 +1,14 @@
 #include "interrupts.h"
 
 #include <doctest/doctest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <future>
 
+#include "in_child.h"
+
 namespace erfnet {
 namespace {
-
-// Runs `work` in a process of its own, since signals are the process's; gives its wait status.
-template <typename Work>
-int InChild(const Work& work) {
-  const pid_t child = fork();
-  if (child == 0) {
-    work();
-    _exit(0);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  return status;
-}
 
 TEST_CASE("the first signal asks, and the program goes on") {
   for (const int signal : {SIGINT, SIGTERM}) {
