@@ -31,7 +31,8 @@ class Script:
     """How the programs differ from those that work. `lines` are printed as they are, first of all.
 
     `skip` are the names of images that cannot be read; `die` is a signal that comes when `after` are done; with `hang`
-    it waits then for ever. `error` is (exit code, message), `code` an exit code without one. `size` is the model's.
+    it waits then for ever, with `replaces` another model is in the given one's place. `error` is (exit code, message),
+    `code` an exit code without one. `size` is the model's.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -40,6 +41,7 @@ class Script:
     die: int | None = None
     hang: bool = False
     after: int = 0
+    replaces: bool = False
     error: list[Any] | None = None
     code: int | None = None
     matrix: list[list[int]] = field(default_factory=lambda: [list(row) for row in MATRIX])
@@ -183,7 +185,7 @@ def course(script: Script, options: dict[str, list[str]], images: list[Path]) ->
             save(script, options, image, image.name.removesuffix("_leftImg8bit.png").removesuffix(image.suffix))
         say("progress", done=done, total=len(images), images_per_second=2.5, eta_seconds=(len(images) - done) / 2.5)
         if done == script.after:
-            befall(script)
+            befall(script, options)
     skipped = sum(image.name in script.skip for image in images)
     if not script.silent:
         end(script, options, len(images), skipped)
@@ -192,7 +194,9 @@ def course(script: Script, options: dict[str, list[str]], images: list[Path]) ->
     return script.code or 0
 
 
-def befall(script: Script) -> None:
+def befall(script: Script, options: dict[str, list[str]]) -> None:
+    if script.replaces:
+        Path(options["--model"][0]).write_bytes(b"another model")
     if script.die:
         os.kill(os.getpid(), script.die)
     if script.hang:
@@ -215,7 +219,12 @@ def save(script: Script, options: dict[str, list[str]], image: Path, name: str) 
         Path(path).write_bytes(PNG)
     if script.runs:
         run(script, options, image, files)
-    say("saved", name=name, files=files)
+    say("saved", name=as_told(name), files={kind: as_told(path) for kind, path in files.items()})
+
+
+def as_told(name: str) -> str:
+    """A name as JSON of the program has it: bytes that are not UTF-8 are replaced."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def run(script: Script, options: dict[str, list[str]], image: Path, files: dict[str, str]) -> None:

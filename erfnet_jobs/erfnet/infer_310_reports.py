@@ -14,6 +14,7 @@ from erfnet_jobs.erfnet.labels import OUTPUTS
 from erfnet_jobs.erfnet.measured_files import MeasuredFiles
 from erfnet_jobs.erfnet.metrics import Matrix, scores
 from erfnet_jobs.erfnet.overlay import PREVIEW_NAME, PREVIEW_ROWS, REPORTED, page
+from erfnet_jobs.errors import BadCheckpoint
 from erfnet_jobs.files import sha256_of, write_atomically
 from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.lite.messages import Advanced, Ended, Measured, Message, Saved, Skipped, Started, Stopped
@@ -23,6 +24,8 @@ from erfnet_jobs.reports import ArtifactWritten, Evaluated, Phase, Progress, Rep
 METRICS_NAME = "metric.txt"
 # By what the program saves: what an artifact is called, the one to look at first before the others.
 PICTURES = {"overlay": "overlay", "color": "prediction", "labels": "labels"}
+# What the program writes for bytes of a name that are not UTF-8: no file has that name.
+NOT_TEXT = "\N{REPLACEMENT CHARACTER}"
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ class Infer310Reports:
         self._first: list[tuple[str, Path]] = []
 
     def take(self, message: Message) -> None:
-        """One message of the program."""
+        """One message of the program. Raises BadCheckpoint where figures are of a model replaced meanwhile."""
         match message:
             case Started():
                 self._engine = message.engine
@@ -72,6 +75,9 @@ class Infer310Reports:
                 pass  # who runs the program raises it
 
     def _saved(self, saved: Saved) -> None:
+        if any(NOT_TEXT in path for path in saved.files.values()):
+            log.warning("%s: a name that is not UTF-8; what was written of it is not in the registry", saved.name)
+            return
         if "overlay" in saved.files and len(self._first) < PREVIEW_ROWS:
             self._first.append((saved.name, Path(saved.files["overlay"])))
         if self._reported >= REPORTED:
@@ -107,6 +113,11 @@ class Infer310Reports:
                 self._ran.folder / METRICS_NAME,
             )
             return
+        if sha256_of(ran.model) != ran.model_sha256:
+            raise BadCheckpoint(
+                f"{ran.model} was replaced while it was in use, and no figures are recorded of it: the pictures and "
+                f"{METRICS_NAME} may be of either model; submit the job again"
+            )
         found = scores(_matrix(measured))
         self._write(
             Evaluated(

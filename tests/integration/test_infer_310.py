@@ -1,6 +1,7 @@
 """A 310-infer rank in this process with scripted programs: its reports, its files, and what goes wrong."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,7 +22,7 @@ from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.plan import ASCEND, CheckpointFile, Plan, RankPlace, write_plan
 from erfnet_jobs.reports import ArtifactWritten, Evaluated, Hello, Phase, Progress, Report, decode
 from erfnet_jobs.states import JobKind
-from tests.scripted_lite import MATRIX, VERSION_LINE, Programs, install
+from tests.scripted_lite import MATRIX, PNG, VERSION_LINE, Programs, install
 from tests.small_data import make_dataset
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +129,28 @@ def test_skipped_images_fail_the_job_and_lose_nothing(plan: Plan, programs: Prog
     with pytest.raises(BadData, match="1 of 25 images were skipped"):
         infer_310(plan, ENVIRONMENT, reports.append)
     assert [artifact.format for artifact in artifacts(reports)] == ["labels"] * 20 + ["metrics"]
+    assert not [report for report in reports if isinstance(report, Evaluated)]
+
+
+def test_a_picture_whose_name_is_no_text_is_written_and_not_reported(
+    plan: Plan, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = tmp_path / "flat"
+    images.mkdir()
+    for name in (b"a b.png", b"\xff.png"):
+        Path(os.fsdecode(os.fsencode(images) + b"/" + name)).write_bytes(PNG)
+    reports = run(with_spec(plan, images=str(images), labels=None, save=("labels", "overlay")))
+    folder = tmp_path / "run" / "pictures"
+    assert os.fsencode(folder) + b"/\xff_overlay.png" in {os.fsencode(path) for path in folder.iterdir()}
+    assert [Path(artifact.path).name for artifact in artifacts(reports)] == ["a b_overlay.png", "preview.png"]
+    assert "a name that is not UTF-8" in caplog.text
+
+
+def test_figures_of_a_model_that_was_replaced_meanwhile_are_not_recorded(plan: Plan, programs: Programs) -> None:
+    programs.script(after=3, replaces=True)
+    reports: list[Report] = []
+    with pytest.raises(BadCheckpoint, match="was replaced while it was in use"):
+        infer_310(plan, ENVIRONMENT, reports.append)
     assert not [report for report in reports if isinstance(report, Evaluated)]
 
 
