@@ -18,6 +18,8 @@ VENDOR_PLACE = Path("tools/converter/converter", VENDOR_CONVERT)
 LIBRARIES = ("runtime/lib", "tools/converter/lib")
 # MindSpore and ranks number devices by what this lets them see; the C++ program is told the logical id.
 VISIBLE_DEVICES = "ASCEND_RT_VISIBLE_DEVICES"
+# Ranks are started with few messages of MindSpore; the reasons of Lite are among those left out by it.
+LOG_LEVEL = "GLOG_v"
 REMEDY = f"build it on this host with 'make infer310'; {SETTING} says where it is if not beside this Python or on PATH"
 
 
@@ -63,8 +65,11 @@ def find_vendor_convert(environ: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def lite_environ(base: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """`base` for a process with MindSpore Lite in it: its libraries are found, and all devices of the host are seen."""
-    environ = {name: value for name, value in base.items() if name != VISIBLE_DEVICES}
+    """`base` for a process with MindSpore Lite in it: its libraries are found, and all devices of the host are seen.
+
+    It says by default, whatever MindSpore is told to say: its warnings are the reasons of its errors.
+    """
+    environ = {name: value for name, value in base.items() if name not in {VISIBLE_DEVICES, LOG_LEVEL}}
     home = base.get(LITE_HOME)
     folders = [str(Path(home, place)) for place in LIBRARIES if Path(home, place).is_dir()] if home else []
     known = base.get("LD_LIBRARY_PATH", "")

@@ -89,7 +89,7 @@ def test_without_a_converter_the_way_to_it_is_told(tmp_path: Path, target: str, 
 
 def test_the_environment_of_lite(tmp_path: Path) -> None:
     (tmp_path / "runtime/lib").mkdir(parents=True)
-    base = {"ASCEND_RT_VISIBLE_DEVICES": "3", "HOME": "/h", "LITE_HOME": str(tmp_path)}
+    base = {"ASCEND_RT_VISIBLE_DEVICES": "3", "GLOG_v": "3", "HOME": "/h", "LITE_HOME": str(tmp_path)}
     assert lite_environ(base) == {
         "HOME": "/h",
         "LITE_HOME": str(tmp_path),
