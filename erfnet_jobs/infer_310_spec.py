@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from erfnet_jobs.choices import FP32, PRECISIONS, REFERENCE_SIZE, SAVES, SPLITS
+from erfnet_jobs.choices import FP16, FP32, PRECISIONS, REFERENCE_SIZE, SAVES, SPLITS
 from erfnet_jobs.errors import UsageError
 from erfnet_jobs.spec_checks import check_common, require, require_folder, whole
 from erfnet_jobs.states import JobKind
@@ -39,6 +39,8 @@ class Infer310Spec:
         check_common(self.cards, self.size, 1)
         if (self.checkpoint is None) == (self.model is None):
             raise UsageError("give a checkpoint or a model, one of them: it says which weights to use")
+        if self.model is not None and self.model.lower().endswith(".ckpt"):
+            raise UsageError(f"--model {self.model} is a checkpoint of MindSpore: give it to --checkpoint")
         require(self.cards == 1, "cards", self.cards, "a 310-infer job runs on one device")
         require(self.split in SPLITS, "split", self.split, f"give one of {', '.join(SPLITS)}")
         require(
@@ -51,3 +53,13 @@ class Infer310Spec:
         require(self.precision in PRECISIONS, "precision", self.precision, f"give one of {', '.join(PRECISIONS)}")
         require(self.threads is None or whole(self.threads, 1, 256), "threads", self.threads, "give one from 1 to 256")
         require_folder("output", self.output)
+
+    def check_cpu(self) -> None:
+        """Raise UsageError where the device that it has got is a CPU, and it must not be one."""
+        if not self.allow_cpu:
+            raise UsageError("the job may not run on a CPU: give it a 310 or 310P, or allow CPUs with --allow-cpu")
+        if self.precision == FP16:
+            raise UsageError(
+                "--precision fp16 is for Ascend, and this is a CPU, on which MindSpore Lite computes in fp32: "
+                "leave it out, or leave out --allow-cpu"
+            )

@@ -98,8 +98,10 @@ def infer_310(
 
     spec = infer_310_spec(values, allow_cpu=True)
     ranks = rank_310(device, session.settings)
-    if ranks.target == CPU and device is None:
-        click.echo("no 310 or 310P on this host: the CPU runs the model", err=True)
+    if ranks.target == CPU:
+        spec.check_cpu()
+        if device is None:
+            click.echo("no 310 or 310P on this host: the CPU runs the model", err=True)
     _run_on(session, ranks, spec, as_json, time_limit)
 
 

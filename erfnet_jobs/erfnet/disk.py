@@ -11,7 +11,9 @@ from erfnet_jobs.errors import DiskFull, UsageError
 
 # EFBIG: a limit on the size of files (ulimit -f, or the file system's own).
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT})
+_FORBIDDEN: Final = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP}
+)
 
 
 @contextmanager
@@ -30,11 +32,15 @@ def writing_to(path: Path) -> Iterator[None]:
 
 
 def make_folder(path: Path, option: str) -> Path:
-    """The folder that `option` names, made if need be; raises UsageError where it cannot be."""
+    """The folder that `option` names, made if need be; raises UsageError where it cannot be, and DiskFull."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        raise UsageError(f"{path} cannot be made ({error.strerror}): give another {option}") from error
+    except OSError as error:
+        if error.errno in FULL:
+            raise disk_full(path) from error
+        if error.errno in _FORBIDDEN:
+            raise UsageError(f"{path} cannot be made ({error.strerror}): give another {option}") from error
+        raise
     return path
 
 

@@ -35,8 +35,8 @@ def infer_310(plan: Plan, environment: RankEnvironment, write: Write) -> None:
     spec = plan.spec
     if not isinstance(spec, Infer310Spec):
         raise UsageError(f"a 310-infer job needs its own spec, not one of {spec.kind}")
-    if plan.device_target == CPU and not spec.allow_cpu:
-        raise UsageError("the job may not run on a CPU: give it a 310 or 310P, or allow CPUs with --allow-cpu")
+    if plan.device_target == CPU:
+        spec.check_cpu()
     program = find_infer(given_program())
     version = version_of(program)
     write(_hello(plan, environment, version))

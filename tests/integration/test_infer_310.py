@@ -173,6 +173,17 @@ def test_the_cpu_only_where_it_is_allowed(plan: Plan, programs: Programs) -> Non
     assert programs.calls == []
 
 
+def test_half_precision_is_refused_on_a_cpu_before_anything_runs(plan: Plan, programs: Programs) -> None:
+    with pytest.raises(UsageError, match="--precision fp16 is for Ascend"):
+        run(with_spec(plan, precision="fp16"))
+    assert programs.calls == []
+
+
+def test_a_folder_that_cannot_be_made_is_told(plan: Plan) -> None:
+    with pytest.raises(UsageError, match="/proc/x cannot be made"):
+        run(with_spec(plan, output="/proc/x"))
+
+
 @pytest.mark.parametrize(
     ("script", "error"),
     [

@@ -115,6 +115,13 @@ def test_skipped_images_are_told_with_their_code(shell: Shell) -> None:
 
 def test_what_cannot_be_is_refused_before_anything_is_written(shell: Shell) -> None:
     assert shell.run("--device", "gpu")[0] == 2
+    code, _, error = shell.run("--device", "cpu", "--precision", "fp16")
+    assert (code, "fp16 is for Ascend" in error) == (2, True)
+    checkpoint = shell.model.with_name("X.ckpt")
+    shell.model.rename(checkpoint)
+    code, _, error = shell.run("--model", str(checkpoint))
+    assert (code, "a checkpoint of MindSpore: give it to --checkpoint" in error) == (2, True)
+    checkpoint.rename(shell.model)
     shell.model.unlink()
     code, _, error = shell.run("--device", "cpu")
     assert (code, "does not exist" in error) == (BadCheckpoint.exit_code, True)
