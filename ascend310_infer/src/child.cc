@@ -25,6 +25,8 @@ constexpr int kFaulted = 78;
 class WaitedSignals {
  public:
   WaitedSignals() {
+    // Ignored, as whoever started the program may have it, it would not come.
+    std::signal(SIGCHLD, SIG_DFL);
     sigemptyset(&waited_);
     for (const int signal : {SIGINT, SIGTERM, SIGCHLD}) {
       sigaddset(&waited_, signal);

@@ -162,14 +162,22 @@ std::optional<std::uint64_t> NewestReadable(const std::string& lite_version) {
 
 void CheckMindir(const std::filesystem::path& model, const std::string& lite_version) {
   std::error_code error;
-  const std::uint64_t size = std::filesystem::is_regular_file(model, error) ? file_size(model, error) : 0;
-  if (!std::filesystem::exists(model)) {
+  const auto status = std::filesystem::status(model, error);
+  if (status.type() == std::filesystem::file_type::not_found) {
     throw Fault(ExitCode::kBadModel, "there is no model " + model.string() + ": give the path of a MINDIR file");
   }
-  std::ifstream file(model, std::ios::binary);
-  if (error || !file) {
-    const std::string reason = error ? error.message() : std::strerror(errno);
-    throw Fault(ExitCode::kBadModel, model.string() + " cannot be read: " + reason);
+  // Nothing else is opened: a pipe would wait for who writes into it.
+  const bool ordinary = std::filesystem::is_regular_file(status);
+  std::ifstream file;
+  std::uint64_t size = 0;
+  if (ordinary) {
+    size = std::filesystem::file_size(model, error);
+    file.open(model, std::ios::binary);
+  }
+  if (error || (ordinary && !file)) {
+    throw Fault(ExitCode::kBadModel, model.string() +
+                                         " cannot be read: " + (error ? error.message() : std::strerror(errno)) +
+                                         "; correct its permissions");
   }
   const auto header = size == 0 ? std::nullopt : ScanMindir(file, size);
   if (!header) {

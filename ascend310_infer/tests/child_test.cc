@@ -9,6 +9,7 @@
 #include <string>
 
 #include "expect_fault.h"
+#include "in_child.h"
 #include "temporary_folder.h"
 
 namespace erfnet {
@@ -32,6 +33,16 @@ TEST_CASE("what kills the child is told, and so is that it leaves by itself") {
   ExpectFault([] { RunInChild("work", "mend it", [] { raise(SIGKILL); }); }, ExitCode::kBadModel,
               {"work dies of Killed: mend it"});
   ExpectFault([] { RunInChild("work", "mend it", [] { _exit(0); }); }, ExitCode::kBadModel, {"work ends with 0"});
+}
+
+TEST_CASE("the end of the child is seen where the program was started with such signals ignored") {
+  const int status = InChild([] {
+    std::signal(SIGCHLD, SIG_IGN);
+    // Not for ever, if it is not seen.
+    alarm(60);
+    RunInChild("work", "mend it", [] {});
+  });
+  CHECK(WIFEXITED(status));
 }
 
 TEST_CASE("an interrupt ends the child, and is told") {

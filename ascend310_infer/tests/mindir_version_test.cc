@@ -1,6 +1,7 @@
 #include "mindir_version.h"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <random>
 #include <sstream>
@@ -80,6 +81,10 @@ TEST_CASE("refuses with both versions and the way that works") {
               {"there is no model", "none"});
   ExpectFault([&] { CheckMindir(folder.path(), "2.0.0"); }, ExitCode::kBadModel, {"is no MINDIR"});
   ExpectFault([&] { CheckMindir(folder.Write("empty", ""), "2.0.0"); }, ExitCode::kBadModel, {"is no MINDIR"});
+  REQUIRE(mkfifo((folder.path() / "pipe").c_str(), 0600) == 0);
+  ExpectFault([&] { CheckMindir(folder.path() / "pipe", "2.0.0"); }, ExitCode::kBadModel, {"is no MINDIR"});
+  ExpectFault([&] { CheckMindir(folder.path() / std::string(300, 'm'), "2.0.0"); }, ExitCode::kBadModel,
+              {"cannot be read", "too long"});
 }
 
 }  // namespace
