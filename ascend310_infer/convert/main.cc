@@ -18,6 +18,7 @@
 #include "fault.h"
 #include "files.h"
 #include "lite_model.h"
+#include "one_line.h"
 
 namespace {
 
@@ -143,7 +144,7 @@ int main(int argc, char** argv) {
     Convert(Parse(words));
     return 0;
   } catch (const Fault& fault) {
-    std::cerr << "erfnet_convert: " << fault.what() << '\n';
+    std::cerr << "erfnet_convert: " << erfnet::OneLine(fault.what()) << '\n';
     return static_cast<int>(fault.code());
   } catch (const std::exception& error) {
     std::cerr << "erfnet_convert: " << error.what() << '\n';

@@ -21,6 +21,7 @@
 #include "interrupts.h"
 #include "lite_model.h"
 #include "mindir_version.h"
+#include "one_line.h"
 #include "pictures.h"
 #include "pipeline.h"
 #include "reporter.h"
@@ -104,6 +105,7 @@ ExitCode Infer(const Arguments& arguments, erfnet::Reporter& reporter, int told,
   erfnet::CheckMindir(arguments.model, erfnet::LiteVersion());
   erfnet::CheckDevice(arguments.device);
   const std::vector<Picture> pictures = Pictures(arguments);
+  erfnet::CheckApart(pictures, arguments.output);
   const std::size_t cores = arguments.threads > 0 ? static_cast<std::size_t>(arguments.threads) : UsableCores();
   const Threads threads = Shared(arguments, cores);
   const erfnet::LoadedModel model = Load(arguments, threads.predictors, told);
@@ -145,6 +147,14 @@ ExitCode Guarded(const Arguments& arguments, erfnet::Reporter& reporter, int tol
   return ExitCode::kUnexpected;
 }
 
+// Tells it by itself: the thread that was interrupted may be telling something.
+void EndNow(const Arguments& arguments, int told) {
+  std::ostringstream line;
+  MakeReporter(arguments, line)->Failed(ExitCode::kInterrupted, "interrupted before the first image");
+  const ssize_t written = write(told, line.str().data(), line.str().size());
+  _exit(static_cast<int>(written < 0 ? ExitCode::kUnexpected : ExitCode::kInterrupted));
+}
+
 ExitCode Run(const Arguments& arguments) {
   // Whoever reads what is told may end: that is an error of writing, not the process's death.
   std::signal(SIGPIPE, SIG_IGN);
@@ -154,10 +164,7 @@ ExitCode Run(const Arguments& arguments) {
   dup2(STDERR_FILENO, STDOUT_FILENO);
   const auto reporter = MakeReporter(arguments, out.Stream());
   // While the model loads there is nothing to be finished.
-  interrupts.OnRequest([&reporter] {
-    reporter->Failed(ExitCode::kInterrupted, "interrupted before the first image");
-    _exit(static_cast<int>(ExitCode::kInterrupted));
-  });
+  interrupts.OnRequest([&arguments, &out] { EndNow(arguments, out.Descriptor()); });
   return Guarded(arguments, *reporter, out.Descriptor(), interrupts);
 }
 
@@ -174,7 +181,7 @@ int main(int argc, char** argv) {
     }
     return static_cast<int>(Run(arguments));
   } catch (const Fault& fault) {
-    std::cerr << "erfnet_infer: " << fault.what() << '\n';
+    std::cerr << "erfnet_infer: " << erfnet::OneLine(fault.what()) << '\n';
     return static_cast<int>(fault.code());
   } catch (const std::exception& error) {
     std::cerr << "erfnet_infer: " << error.what() << '\n';

@@ -186,4 +186,23 @@ std::vector<Picture> FindPictures(const Paths& images, const std::optional<fs::p
   return pictures;
 }
 
+void CheckApart(const std::vector<Picture>& pictures, const fs::path& output) {
+  std::set<fs::path> folders;
+  for (const Picture& picture : pictures) {
+    folders.insert(fs::absolute(picture.image).parent_path());
+    if (picture.label) {
+      folders.insert(fs::absolute(*picture.label).parent_path());
+    }
+  }
+  for (const fs::path& folder : folders) {
+    std::error_code error;
+    // Nor by a link or another way to write it; an output that is not there yet is none of them.
+    if (fs::equivalent(folder, output, error)) {
+      throw Fault(ExitCode::kUsage, "--output " + output.string() +
+                                        " is a folder of the pictures or labels themselves, which it could replace: "
+                                        "give another");
+    }
+  }
+}
+
 }  // namespace erfnet

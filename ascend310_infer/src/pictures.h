@@ -21,6 +21,10 @@ struct Picture {
 std::vector<Picture> FindPictures(const std::vector<std::filesystem::path>& images,
                                   const std::optional<std::filesystem::path>& labels, const std::string& split);
 
+// Throws Fault (kUsage) where `output` is the folder of a picture or label: what is written there could replace one,
+// and would be taken for pictures the next time.
+void CheckApart(const std::vector<Picture>& pictures, const std::filesystem::path& output);
+
 }  // namespace erfnet
 
 #endif  // ASCEND310_INFER_PICTURES_H_

@@ -92,6 +92,20 @@ TEST_CASE("takes no picture for its own label") {
   ExpectFault([&] { FindPictures({folder / "."}, folder / ".", "val"); }, ExitCode::kBadData, {"none of the labels"});
 }
 
+TEST_CASE("an output among pictures or labels is refused, whichever way it is written") {
+  const TemporaryFolder folder;
+  folder.Write("i/a.png", "");
+  folder.Write("l/a.png", "");
+  std::filesystem::create_directory_symlink(folder / "i", folder / "link");
+  const auto pictures = FindPictures({folder / "i"}, folder / "l", "val");
+  for (const char* output : {"i", "i/../i/", "link", "l"}) {
+    ExpectFault([&] { CheckApart(pictures, folder / output); }, ExitCode::kUsage, {"--output", output, "give another"});
+  }
+  for (const char* output : {".", "out", "i/out", "i/a.png"}) {
+    CheckApart(pictures, folder / output);
+  }
+}
+
 TEST_CASE("refuses what holds nothing, naming it") {
   const TemporaryFolder folder;
   folder.Write("empty/notes.txt", "");
