@@ -254,7 +254,7 @@ def end(script: Script, options: dict[str, list[str]], images: int, skipped: int
         metric |= {"iou_class": [0.9] * ROWS}
         Path(options["--output"][0], "metric.txt").write_text("mean_iou 0.9\n")
         Path(options["--output"][0], "metric.json").write_text(json.dumps(metric))
-    phase = {"mean": 1.0, "p50": 1.0, "p95": 2.0, "p99": 3.0}
+    phase = {"mean": 1.0, "p50": 1.0, "p95": 2.0, "p99": 3.0, "threads": 2}
     say(
         "end", images=images - skipped, skipped=skipped, seconds=4.0, images_per_second=2.5,
         peak_memory_bytes=1 << 28, phases_ms=dict.fromkeys(("read", "prepare", "predict", "write"), phase),

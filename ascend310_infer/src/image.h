@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace erfnet {
@@ -14,6 +15,9 @@ struct Size {
   bool operator==(const Size& other) const { return height == other.height && width == other.width; }
   bool operator!=(const Size& other) const { return !(*this == other); }
 };
+
+// "512x1024", height first.
+inline std::string TextOf(Size size) { return std::to_string(size.height) + "x" + std::to_string(size.width); }
 
 // `channels` values for each pixel, one after another: 3 of RGB, 1 of a label map.
 struct Image {

@@ -8,8 +8,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json ToJson(const Summary& summary) {
-  return {{"mean", summary.mean}, {"p50", summary.p50}, {"p95", summary.p95}, {"p99", summary.p99}};
+Json ToJson(const Phase& phase) {
+  return {{"mean", phase.mean}, {"p50", phase.p50}, {"p95", phase.p95}, {"p99", phase.p99}, {"threads", phase.threads}};
 }
 
 Json ToJson(const Phases& phases) {

@@ -31,6 +31,16 @@ struct Frame {
   Times times{};
 };
 
+// As training and evaluation do: of another size, it is likely another picture's.
+void CheckSameSize(const Picture& picture, const Frame& frame) {
+  const Size image = frame.image.size;
+  const Size label = frame.truth->size;
+  if (image != label) {
+    throw Fault(ExitCode::kBadData, picture.label->string() + " is " + TextOf(label) + " and its image " +
+                                        TextOf(image) + " (height x width): they must be of one size; make it again");
+  }
+}
+
 using FramePointer = std::unique_ptr<Frame>;
 using Frames = BoundedQueue<FramePointer>;
 
@@ -68,20 +78,12 @@ class Pipeline {
   // All threads have ended when it returns or throws.
   End Run() {
     std::vector<std::thread> threads;
-    threads.reserve(work_.readers + predictors_.size() + work_.writers);
-    for (std::size_t i = 0; i < work_.readers; ++i) {
-      threads.emplace_back([this] { Guarded([this] { ReadAll(); }); });
-    }
-    for (const auto& predictor : predictors_) {
-      threads.emplace_back([this, &predictor] { Guarded([&] { PredictAll(*predictor); }); });
-    }
-    for (std::size_t i = 0; i < work_.writers; ++i) {
-      threads.emplace_back([this] { Guarded([this] { WriteAll(); }); });
-    }
+    // The system may refuse a thread: those that run already have to end then.
+    Guarded([this, &threads] { StartAll(threads); });
     for (std::thread& thread : threads) {
       thread.join();
     }
-    const End end = results_.Finish();
+    const End end = results_.Finish({work_.readers, work_.readers, predictors_.size(), work_.writers});
     if (fault_) {
       std::rethrow_exception(fault_);
     }
@@ -96,6 +98,19 @@ class Pipeline {
   }
 
  private:
+  void StartAll(std::vector<std::thread>& threads) {
+    threads.reserve(work_.readers + predictors_.size() + work_.writers);
+    for (std::size_t i = 0; i < work_.readers; ++i) {
+      threads.emplace_back([this] { Guarded([this] { ReadAll(); }); });
+    }
+    for (const auto& predictor : predictors_) {
+      threads.emplace_back([this, &predictor] { Guarded([&] { PredictAll(*predictor); }); });
+    }
+    for (std::size_t i = 0; i < work_.writers; ++i) {
+      threads.emplace_back([this] { Guarded([this] { WriteAll(); }); });
+    }
+  }
+
   template <typename Part>
   void Guarded(Part part) {
     try {
@@ -146,6 +161,7 @@ class Pipeline {
       frame.truth.reset();
       if (work_.measure && picture.label) {
         frame.truth = Timed(frame.times, kRead, [&] { return ReadLabel(*picture.label); });
+        CheckSameSize(picture, frame);
       }
     } catch (const Fault& fault) {
       if (fault.code() != ExitCode::kBadData) {

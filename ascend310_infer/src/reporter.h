@@ -41,12 +41,16 @@ struct Advance {
   [[nodiscard]] std::optional<double> EtaSeconds() const;
 };
 
-// Milliseconds of a picture in each phase.
+// Milliseconds of a picture, in each of so many threads at once; the same ones read and prepare.
+struct Phase : Summary {
+  std::size_t threads = 0;
+};
+
 struct Phases {
-  Summary read;
-  Summary prepare;
-  Summary predict;
-  Summary write;
+  Phase read;
+  Phase prepare;
+  Phase predict;
+  Phase write;
 };
 
 struct End {

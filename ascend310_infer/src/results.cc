@@ -55,13 +55,13 @@ void Results::Tell(std::size_t index, const Result& result) {
   }
 }
 
-End Results::Finish() {
+End Results::Finish(const std::array<std::size_t, kSteps>& threads) {
   const std::lock_guard lock(mutex_);
   for (const auto& [index, result] : std::exchange(waiting_, {})) {
     Tell(index, result);
   }
-  const Phases phases{Summarize(times_[kRead]), Summarize(times_[kPrepare]), Summarize(times_[kPredict]),
-                      Summarize(times_[kWrite])};
+  const auto phase = [&](Step step) { return Phase{Summarize(times_.at(step)), threads.at(step)}; };
+  const Phases phases{phase(kRead), phase(kPrepare), phase(kPredict), phase(kWrite)};
   return {done_ - skipped_, skipped_, Seconds(), PeakMemory(), phases, metric_};
 }
 

@@ -32,8 +32,8 @@ class Results {
   // Of a picture that has a label: `size` pixels of both, train ids.
   void Compared(const Image& truth, const Image& prediction);
 
-  // Tells what still waits for others that did not come, and how it ended.
-  End Finish();
+  // Tells what still waits for others that did not come, and how it ended; `threads` each step had.
+  End Finish(const std::array<std::size_t, kSteps>& threads);
 
  private:
   struct Result {

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <ostream>
 
+#include "one_line.h"
 #include "reporter.h"
 
 namespace erfnet {
@@ -61,7 +62,7 @@ class AsText : public Reporter {
          Fixed(Advance{end.images, end.images, end.seconds}.ImagesPerSecond(), 2) + " images/s, " +
          std::to_string(end.skipped) + " skipped, at most " + std::to_string(end.peak_memory >> 20U) +
          " MiB of memory");
-    Line("ms an image     mean      p50      p95      p99");
+    Line("ms an image     mean      p50      p95      p99  threads");
     Line(Row("read", end.phases.read));
     Line(Row("prepare", end.phases.prepare));
     Line(Row("predict", end.phases.predict));
@@ -79,10 +80,10 @@ class AsText : public Reporter {
   }
 
  private:
-  static std::string Row(const char* name, const Summary& summary) {
+  static std::string Row(const char* name, const Phase& phase) {
     std::array<char, 128> text{};
-    std::snprintf(text.data(), text.size(), "%-11s %8.1f %8.1f %8.1f %8.1f", name, summary.mean, summary.p50,
-                  summary.p95, summary.p99);
+    std::snprintf(text.data(), text.size(), "%-11s %8.1f %8.1f %8.1f %8.1f %8zu", name, phase.mean, phase.p50,
+                  phase.p95, phase.p99, phase.threads);
     return text.data();
   }
 
@@ -91,7 +92,7 @@ class AsText : public Reporter {
       out_ << '\n';
       in_line_ = false;
     }
-    out_ << text << '\n' << std::flush;
+    out_ << OneLine(text) << '\n' << std::flush;
   }
 
   std::ostream& out_;

@@ -1,9 +1,13 @@
 #include "pipeline.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
+#include <exception>
+#include <fstream>
 #include <limits>
 #include <set>
 #include <string>
@@ -12,6 +16,7 @@
 #include "classes.h"
 #include "expect_fault.h"
 #include "image_reader.h"
+#include "in_child.h"
 #include "png_file.h"
 #include "temporary_folder.h"
 
@@ -84,8 +89,8 @@ struct Setting {
                         folder.Write(name + "_gtFine_labelTrainIds.png", {label.begin(), label.end()})});
   }
 
-  End Run(Saves saves = {true, false, false, false}) {
-    const Work work{pictures, true, "m.mindir", form, saves, output, 2, 2};
+  End Run(Saves saves = {true, false, false, false}, std::size_t writers = 2) {
+    const Work work{pictures, true, "m.mindir", form, saves, output, 2, writers};
     return RunPipeline(work, predictors, recorder, interrupts);
   }
 
@@ -118,6 +123,9 @@ TEST_CASE("segments, writes and measures every picture once, and tells them in t
   CHECK(end.metric->confusion.MeanIou() == 1.0);
   CHECK(end.phases.predict.mean > 0);
   CHECK(end.phases.write.p99 >= end.phases.write.p50);
+  CHECK(end.phases.prepare.threads == 2);
+  CHECK(end.phases.predict.threads == 2);
+  CHECK(end.phases.write.threads == 2);
   for (std::size_t i = 0; i < 100; ++i) {
     const Image labels = ReadImage(setting.output / (setting.pictures[i].name + "_pred_labelIds.png"));
     CHECK(labels.pixels[0] == kLabelIds[i % kClasses]);
@@ -138,6 +146,38 @@ TEST_CASE("skips pictures and labels that cannot be read, and names them in thei
   CHECK(setting.recorder.last.done == 30);
   CHECK(end.metric->images == 28);
 }
+
+TEST_CASE("skips a picture whose label is of another size") {
+  Setting setting(3);
+  const auto small = EncodePng({{4, 16}, 1, std::vector<std::uint8_t>(64)}, Rows::kAsTheyAre);
+  setting.pictures[1].label = setting.folder.Write("small_labelIds.png", {small.begin(), small.end()});
+  const End end = setting.Run();
+  CHECK(end.images == 2);
+  REQUIRE(setting.recorder.reasons.size() == 1);
+  CHECK(setting.recorder.reasons[0].find("small_labelIds.png is 4x16 and its image 8x16") != std::string::npos);
+}
+
+#ifndef __SANITIZE_ADDRESS__  // which takes address space by the terabyte
+TEST_CASE("where the system refuses a thread, those that run already end, and that is thrown") {
+  const int status = InChild([] {
+    Setting setting(20);
+    rlimit few{};
+    getrlimit(RLIMIT_AS, &few);
+    std::ifstream pages("/proc/self/statm");
+    pages >> few.rlim_cur;
+    // For the stacks of a few threads, of 8 MiB each where no limit says otherwise.
+    few.rlim_cur = few.rlim_cur * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (rlim_t{64} << 20U);
+    setrlimit(RLIMIT_AS, &few);
+    try {
+      setting.Run({true, false, false, false}, 200);
+    } catch (const std::exception&) {
+      _exit(7);
+    }
+  });
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 7);
+}
+#endif
 
 TEST_CASE("ends where all pictures are bad") {
   Setting setting(50);

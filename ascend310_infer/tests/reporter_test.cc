@@ -53,10 +53,12 @@ TEST_CASE("tells programs one document a line") {
   End end;
   end.images = 4;
   end.seconds = 2;
+  end.phases.predict.threads = 3;
   reporter->Ended(end);
   CHECK(Last(out)["images_per_second"] == 2.0);
   CHECK(Last(out)["metric"].is_null());
-  CHECK(Last(out)["phases_ms"]["predict"]["p95"] == 0.0);
+  CHECK(Last(out)["phases_ms"]["predict"] ==
+        nlohmann::json{{"mean", 0.0}, {"p50", 0.0}, {"p95", 0.0}, {"p99", 0.0}, {"threads", 3}});
   end.metric.emplace();
   reporter->Ended(end);
   CHECK(Last(out)["metric"]["images"] == 0);
@@ -80,6 +82,12 @@ TEST_CASE("keeps progress on one line of a terminal, and ends it before other te
   CHECK(out.str() ==
         "\r1/4 images, 0.05 images/s, 1 min 0 s left\x1b[K"
         "\r2/4 images, 0.00 images/s, 2 h 13 min left\x1b[K\nskipped b.png: is empty\n");
+}
+
+TEST_CASE("names steer no terminal, and stay on their line") {
+  std::ostringstream out;
+  TextReporter(out, true)->Skipped("b\n\x1b[2J\xc3\xa4.png", "is empty");
+  CHECK(out.str() == "skipped b??[2J\xc3\xa4.png: is empty\n");
 }
 
 TEST_CASE("writes plain lines elsewhere, and all of the end") {

@@ -92,7 +92,8 @@ class Infer310Reports:
     def _ended(self, ended: Ended) -> None:
         log.info("%d pictures in %.1f s, %.2f a second", ended.images, ended.seconds, ended.images_per_second)
         for name, phase in ended.phases.items():
-            log.info("%s: %s", name, ", ".join(f"{kind} {ms:.1f} ms" for kind, ms in phase.items()))
+            times = (phase.mean, phase.p50, phase.p95, phase.p99)
+            log.info("%s: mean %.1f ms, p50 %.1f, p95 %.1f, p99 %.1f, in %d at once", name, *times, phase.threads)
         log.info("peak memory of the program: %.0f MB", ended.peak_memory / 1e6)
         if self._first:
             preview = self._ran.folder / PREVIEW_NAME

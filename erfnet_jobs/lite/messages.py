@@ -62,15 +62,26 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """Milliseconds that a picture took, in each of `threads` at once."""
+
+    mean: float
+    p50: float
+    p95: float
+    p99: float
+    threads: int
+
+
+@dataclass(frozen=True)
 class Ended:
-    """All images are done; `images` without those skipped, `peak_memory` in bytes, `phases` in ms by name."""
+    """All images are done; `images` without those skipped, `peak_memory` in bytes, `phases` by name."""
 
     images: int
     skipped: int
     seconds: float
     images_per_second: float
     peak_memory: int
-    phases: Mapping[str, Mapping[str, float]]
+    phases: Mapping[str, Phase]
     measured: Measured | None
 
 
@@ -131,9 +142,14 @@ def _ended(document: Document) -> Ended:
         seconds=float(document["seconds"]),
         images_per_second=float(document["images_per_second"]),
         peak_memory=int(document["peak_memory_bytes"]),
-        phases={name: {kind: float(ms) for kind, ms in phase.items()} for name, phase in phases.items()},
+        phases={name: _phase(phase) for name, phase in phases.items()},
         measured=None if metric is None else _measured(metric),
     )
+
+
+def _phase(phase: Document) -> Phase:
+    mean, p50, p95, p99 = (float(phase[name]) for name in ("mean", "p50", "p95", "p99"))
+    return Phase(mean, p50, p95, p99, int(phase["threads"]))
 
 
 def _measured(metric: Document) -> Measured:

@@ -40,6 +40,8 @@ SIZE = (64, 128)
 # Height x width of the frames: the model's own, Cityscapes' half, and odd ones.
 FRAMES = [(64, 128), (512, 1024), (77, 301), (64, 128), (200, 90)]
 ALL = "labels,color,overlay,logits"
+# Threads where two predict and ALL is written.
+SHARED = {"read": 1, "prepare": 1, "predict": 2, "write": 2}
 
 Pixels = NDArray[np.uint8]
 Events = list[dict[str, Any]]
@@ -204,7 +206,9 @@ def test_what_is_told(model: Path, frames: object, inferred: tuple[Path, Events]
     }
     assert (end["event"], end["images"], end["skipped"]) == ("end", len(FRAMES), 0)
     assert end["peak_memory_bytes"] > 0
-    assert all(end["phases_ms"][phase]["p99"] >= end["phases_ms"][phase]["p50"] > 0 for phase in end["phases_ms"])
+    phases = end["phases_ms"]
+    assert all(phase["p99"] >= phase["p50"] > 0 for phase in phases.values())
+    assert {name: phase["threads"] for name, phase in phases.items()} == SHARED
     progress = [event for event in inferred[1] if event["event"] == "progress"]
     assert (progress[-1]["done"], progress[-1]["total"]) == (len(FRAMES), len(FRAMES))
 
@@ -273,6 +277,15 @@ def test_one_bad_image_is_skipped(programs: Programs, model: Path, frames: objec
     ]
     assert (events[-2]["images"], events[-2]["skipped"], events[-1]["exit_code"]) == (1, 1, 3)
     assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+def test_its_own_pictures_are_not_replaced(programs: Programs, model: Path, frames: object) -> None:
+    images = programs.folder / "images"
+    there = sorted(images.iterdir())
+    events = programs.events("--model", model, "--images", images, "--output", images, code=2)
+    assert [event["event"] for event in events] == ["error"]
+    assert "--output" in events[0]["message"]
+    assert sorted(images.iterdir()) == there
 
 
 def limited(size: int) -> Callable[[], None]:

@@ -34,7 +34,8 @@ def test_holds_migrations_and_cpp_sources_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "erfnet_jobs/migrations/env.py" in names
     assert any(name.startswith("erfnet_jobs/migrations/versions/0001") for name in names)
-    assert "erfnet_jobs/ascend310_infer/CMakeLists.txt" in names
+    assert {f"erfnet_jobs/ascend310_infer/{name}" for name in ("CMakeLists.txt", "CMakePresets.json")} <= set(names)
+    assert not [name for name in names if "/build/" in name or name.endswith((".o", ".a"))]
     assert "workers/supervisor.py" in names
     assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
 

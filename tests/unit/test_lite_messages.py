@@ -12,6 +12,7 @@ from erfnet_jobs.lite.messages import (
     Ended,
     Measured,
     NoMessage,
+    Phase,
     Saved,
     Skipped,
     Started,
@@ -24,7 +25,7 @@ MODEL = {"path": "/m", "input": [1, 3, 64, 128], "input_type": "float32", "outpu
 START = {"event": "start", "version": "0.1.0", "lite": "2.0.0", "engine": "lite-cpu", "device": "cpu", "threads": 2}
 START |= {"precision": "fp32", "images": 3, "labelled": 2, "model": MODEL}
 METRIC = {"height": 64, "width": 128, "images": 3, "confusion": MATRIX, "mean_iou": 0.5, "iou_class": [None] * 19}
-PHASES = {"read": {"mean": 1, "p50": 2.5}}
+PHASES = {"read": {"mean": 1, "p50": 2.5, "p95": 3, "p99": 4, "threads": 2}}
 END = {"event": "end", "images": 2, "skipped": 1, "seconds": 4, "images_per_second": 0.5, "peak_memory_bytes": 7}
 END |= {"phases_ms": PHASES, "metric": METRIC}
 KNOWN: list[tuple[dict[str, Any], Any]] = [
@@ -37,9 +38,11 @@ KNOWN: list[tuple[dict[str, Any], Any]] = [
     ({"event": "skipped", "image": "/b.png", "reason": "cut"}, Skipped("/b.png", "cut")),
     (
         END,
-        Ended(2, 1, 4.0, 0.5, 7, {"read": {"mean": 1.0, "p50": 2.5}}, Measured(64, 128, 3, tuple(map(tuple, MATRIX)))),
+        Ended(
+            2, 1, 4.0, 0.5, 7, {"read": Phase(1.0, 2.5, 3.0, 4.0, 2)}, Measured(64, 128, 3, tuple(map(tuple, MATRIX)))
+        ),
     ),
-    ({**END, "metric": None}, Ended(2, 1, 4.0, 0.5, 7, {"read": {"mean": 1.0, "p50": 2.5}}, None)),
+    ({**END, "metric": None}, Ended(2, 1, 4.0, 0.5, 7, {"read": Phase(1.0, 2.5, 3.0, 4.0, 2)}, None)),
     ({"event": "error", "exit_code": 11, "message": "no model"}, Stopped(11, "no model")),
 ]
 
