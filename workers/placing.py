@@ -21,6 +21,7 @@ from erfnet_jobs.registry.needs import needed_storages
 from erfnet_jobs.registry.parts import PartKey
 from erfnet_jobs.registry.queue import QueuedJob, QueueKey, lock_jobs, lock_pass, queue_window, set_reasons
 from erfnet_jobs.registry.summaries import HostRow, host_rows
+from erfnet_jobs.states import JobKind
 
 WINDOW = 500
 DEPTH = 5000
@@ -127,7 +128,9 @@ def _windows(
 
 
 def _state(row: HostRow, silent: frozenset[str]) -> HostState:
-    return HostState.of_summary(row.name, row.address, row.storage, row.closed(silent), **vars(row.summary))
+    return HostState.of_summary(
+        row.name, row.address, row.storage, row.closed(silent), infers_310=row.infers_310, **vars(row.summary)
+    )
 
 
 def _demands(session: Session, window: Sequence[QueuedJob], hosts: Sequence[HostState]) -> list[Demand]:
@@ -143,6 +146,7 @@ def _demands(session: Session, window: Sequence[QueuedJob], hosts: Sequence[Host
             storages=storages.get(job.id, frozenset()),
             pinned=job.pinned,
             families=families_of_kind(job.kind, job.allow_cpu),
+            infer_310=job.kind == JobKind.INFER_310,
             waited=job.waited,
         )
         for job in window

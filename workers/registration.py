@@ -16,6 +16,7 @@ from erfnet_jobs.registry.hosts import register_host, set_drained
 from erfnet_jobs.registry.tables import Host
 from erfnet_jobs.settings import Settings
 from workers.own_devices import FirstLook
+from workers.programs import has_infer_310
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ def register(settings: Settings, registry: Registry, instance: str, first: First
     """
     storage = storage_id(settings.runs)
     _refuse_namesake(settings, registry)
+    infers_310 = has_infer_310(settings)
     with registry.write() as session:
         changes = register_host(
             session,
@@ -43,6 +45,7 @@ def register(settings: Settings, registry: Registry, instance: str, first: First
             instance=instance,
             devices=first.states.seen.values(),
             found=first.found,
+            infers_310=infers_310,
         )
         drained = session.get_one(Host, settings.host_name).drained
         if drain:

@@ -14,6 +14,8 @@ def host_states(session: Session, lease_timeout: float) -> list[HostState]:
     """
     silent = silent_hosts(session, lease_timeout)
     return [
-        HostState.of_summary(row.name, row.address, row.storage, row.closed(silent), **vars(row.summary))
+        HostState.of_summary(
+            row.name, row.address, row.storage, row.closed(silent), infers_310=row.infers_310, **vars(row.summary)
+        )
         for row in host_rows(session)
     ]

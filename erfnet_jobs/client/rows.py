@@ -16,7 +16,7 @@ from erfnet_jobs.errors import NoHostFits
 from erfnet_jobs.jobs import Request
 from erfnet_jobs.placement import Demand, HostState, can_ever_run, families_of_kind, none_open
 from erfnet_jobs.placement.decide import Placing
-from erfnet_jobs.placement.ever import counts_that_work
+from erfnet_jobs.placement.ever import counts_that_work, lack_the_program
 from erfnet_jobs.registry.checkpoints import resolve_checkpoints
 from erfnet_jobs.registry.events import Actor
 from erfnet_jobs.registry.jobs import get_job, new_group, submit_job
@@ -80,6 +80,7 @@ def _demand(request: Request) -> Demand:
         request.devices,
         pinned=request.pinned,
         families=families,
+        infer_310=request.spec.kind == JobKind.INFER_310,
     )
 
 
@@ -149,6 +150,8 @@ def _wish(demand: Demand, hosts: Sequence[HostState]) -> str:
     asked = [host for host in hosts if demand.host in (None, host.name)]
     if asked and demand.families is not None and not any(host.family in demand.families for host in asked):
         return "; add such a host" if demand.host is None else "; name such a host, or leave --host out"
+    if lack_the_program(demand, asked):
+        return ""
     exactly = demand.devices is not None or demand.pinned is not None
     if not exactly and counts_that_work(demand, hosts):
         return ""

@@ -12,6 +12,7 @@ from erfnet_jobs.placement.pinned import pinned_spots
 # So many counts that would do are told, those around what was wanted.
 COUNTS_TOLD = 4
 HOSTS_TOLD = 8
+PROGRAM = "erfnet_infer"
 
 
 def can_ever_run(demand: Demand, hosts: Sequence[HostState]) -> str | None:
@@ -40,8 +41,9 @@ def _why(demand: Demand, hosts: Sequence[HostState]) -> str:
     if missing := sorted(name for name in wanted - names if name):
         return f"host {missing[0]!r} is not registered; the hosts (and their devices) are {known}"
     in_question = [host for host in hosts if not wanted or host.name in wanted]
-    if demand.families is not None and not any(host.family in demand.families for host in in_question):
-        return f"{_why_not_families(demand.families, in_question)}; the hosts (and their devices) are {known}"
+    if unable := _why_not_able(demand, in_question):
+        return f"{unable}; the hosts (and their devices) are {known}"
+    in_question = [host for host in in_question if demand.finds_program(host)]
     if demand.storages and not any(demand.storages <= {host.storage} for host in in_question):
         return f"no host sees all the files that it needs; the hosts (and their devices) are {known}"
     if demand.pinned is not None:
@@ -53,6 +55,21 @@ def _why(demand: Demand, hosts: Sequence[HostState]) -> str:
     if demand.host is not None:
         return f"it wants {demand.cards} devices of {demand.host}, which has {len(in_question[0].usable)}"
     return f"it wants {demand.cards} devices: the hosts (and their devices) are {known}"
+
+
+def _why_not_able(demand: Demand, hosts: Sequence[HostState]) -> str | None:
+    if demand.families is not None and not any(host.family in demand.families for host in hosts):
+        return _why_not_families(demand.families, hosts)
+    if not (lacking := lack_the_program(demand, hosts)):
+        return None
+    named = ", ".join(sorted(host.name for host in lacking)[:HOSTS_TOLD])
+    return f"no {PROGRAM} was found on {named}: build it there with 'make infer310' and start the worker again"
+
+
+def lack_the_program(demand: Demand, hosts: Sequence[HostState]) -> list[HostState]:
+    """The hosts that lack nothing but the program that the demand needs, where no other host has it; else none."""
+    fit = [host for host in hosts if demand.families is None or host.family in demand.families]
+    return [] if any(demand.finds_program(host) for host in fit) else fit
 
 
 def _why_not_families(families: frozenset[str], hosts: Sequence[HostState]) -> str:

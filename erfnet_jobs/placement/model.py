@@ -17,6 +17,7 @@ class HostState:
     attempt holds, `present` all that it has (those in health always count). `is_open`: it has a live worker and is not
     drained; `closed` says why not. `family` is what its devices are: 'cpu', or an Ascend generation. `address` is its
     server_id in a rank table. `second_half`: which of the devices of a 910A host have physical ids from 4 on.
+    `infers_310`: it has the C++ program of 310-infer jobs.
     """
 
     name: str
@@ -29,6 +30,7 @@ class HostState:
     closed: str = "its worker is not up, or it is drained"
     address: str = ""
     second_half: frozenset[int] = SECOND_HALF
+    infers_310: bool = True
 
     @classmethod
     def of_summary(
@@ -38,6 +40,7 @@ class HostState:
         storage: str,
         closed: str | None,
         *,
+        infers_310: bool,
         family: str,
         present: str,
         usable: str,
@@ -47,7 +50,10 @@ class HostState:
         """The state of a host whose devices are told as ranges of ids; `closed`: why it gets no jobs, if so."""
         told = {"present": present, "usable": usable, "free": free, "second_half": second_half}
         ids = {name: from_ranges(text) for name, text in told.items()}
-        return cls(name, storage, is_open=closed is None, family=family, closed=closed or "", address=address, **ids)
+        is_open, closed = closed is None, closed or ""
+        return cls(
+            name, storage, **ids, is_open=is_open, closed=closed, family=family, address=address, infers_310=infers_310
+        )
 
     @property
     def group(self) -> tuple[str, str]:
@@ -65,7 +71,8 @@ class Demand:
 
     `host` and `devices`: these and no others. `storages`: what it reads lies there, so its hosts must see them.
     `pinned`: exactly these devices of these hosts, with ranks in this order. `families`: those it can run on (None:
-    all); a gang has one family. `waited` is for how many seconds it could have been placed.
+    all); a gang has one family. `infer_310`: its host must have the C++ program. `waited` is for how many seconds it
+    could have been placed.
     """
 
     job: int
@@ -76,12 +83,13 @@ class Demand:
     storages: frozenset[str] = frozenset()
     pinned: tuple[Part, ...] | None = None
     families: frozenset[str] | None = None
+    infer_310: bool = False
     waited: float = 0.0
 
     @cached_property
     def shape(self) -> tuple[object, ...]:
         """Demands of one shape fit in the same places."""
-        return self.cards, self.host, self.devices, self.storages, self.pinned, self.families
+        return self.cards, self.host, self.devices, self.storages, self.pinned, self.families, self.infer_310
 
     def may_go_to(self, host: HostState) -> bool:
         """Whether the demand allows this host at all, whatever of it is in health or free."""
@@ -89,7 +97,12 @@ class Demand:
             self.host in (None, host.name)
             and self.storages <= {host.storage}
             and (self.families is None or host.family in self.families)
+            and self.finds_program(host)
         )
+
+    def finds_program(self, host: HostState) -> bool:
+        """Whether the host has the program that it needs beside Python's, if any."""
+        return host.infers_310 or not self.infer_310
 
     def regions(self, host: HostState, count: int) -> list[frozenset[int]]:
         """The devices of an allowed host among which any `count` would do; none where it cannot give so many."""

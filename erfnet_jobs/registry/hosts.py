@@ -115,17 +115,26 @@ def register_host(
     instance: str,
     devices: Iterable[Seen],
     found: HostDevices | None = None,
+    infers_310: bool = True,
 ) -> list[str]:
     """Make or renew the host of a worker that starts, and its devices; those that it no longer has are not present.
 
-    `found` has what its tools told of the host itself. What has changed of devices that were known is given back.
+    `found` has what its tools told of the host itself; without `infers_310` it gets no 310-infer jobs. What has
+    changed of devices that were known is given back.
 
     Cordons and a drained host stay so. Raises UsageError for a second host in SQLite, which serves one machine only.
     """
     if session.get_bind().dialect.name == "sqlite":
         _refuse_second_host(session, name)
     at = now(session)
-    now_true = {"address": address, "storage_id": storage_id, "version": version, "instance": instance, "seen_at": at}
+    now_true = {
+        "address": address,
+        "storage_id": storage_id,
+        "version": version,
+        "instance": instance,
+        "infers_310": infers_310,
+        "seen_at": at,
+    }
     if session.get(Host, name) is None:
         session.add(Host(name=name, registered_at=at, beat=0, **now_true))
         session.flush()

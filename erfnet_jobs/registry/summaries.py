@@ -61,13 +61,14 @@ class Summary:
 
 @dataclass(frozen=True)
 class HostRow:
-    """A host as a placement pass reads it."""
+    """A host as a placement pass reads it. `infers_310`: it has the C++ program of 310-infer jobs."""
 
     name: str
     address: str
     storage: str
     drained: bool
     stopped_at: datetime | None
+    infers_310: bool
     summary: Summary
 
     def closed(self, silent: Container[str] = ()) -> str | None:
@@ -83,12 +84,11 @@ class HostRow:
 
 def host_rows(session: Session) -> list[HostRow]:
     """All hosts by name: one question, one row a host."""
-    rows = select(Host.name, Host.address, Host.storage_id, Host.drained, Host.stopped_at, *_SUMMARY).order_by(
-        Host.name
-    )
+    columns = (Host.name, Host.address, Host.storage_id, Host.drained, Host.stopped_at, Host.infers_310)
+    rows = session.execute(select(*columns, *_SUMMARY).order_by(Host.name)).tuples()
     return [
-        HostRow(name, address, storage, drained, stopped_at, Summary(*summary))
-        for name, address, storage, drained, stopped_at, *summary in session.execute(rows).tuples()
+        HostRow(name, address, storage, drained, stopped_at, infers_310, Summary(*summary))
+        for name, address, storage, drained, stopped_at, infers_310, *summary in rows
     ]
 
 

@@ -217,7 +217,8 @@ class Host(Base):
 
     `family` is what its devices are ('cpu', '910A', '310P', ...): a gang has one family. `present`, `usable` and
     `free` are its devices, those in health, and those of them that no attempt holds, as ranges of ids ('0-3,6');
-    `second_half` those of a 910A host with physical ids from 4 on: what a placement pass reads.
+    `second_half` those of a 910A host with physical ids from 4 on: what a placement pass reads. `infers_310`: its
+    worker found the C++ program of 310-infer jobs when it started, or is of a version that does not look for it.
     """
 
     __tablename__ = "host"
@@ -236,6 +237,7 @@ class Host(Base):
     usable: Mapped[str] = mapped_column(default="", server_default="")
     free: Mapped[str] = mapped_column(default="", server_default="")
     second_half: Mapped[str] = mapped_column(default="", server_default="")
+    infers_310: Mapped[bool] = mapped_column(default=True, server_default=true())
     driver: Mapped[str | None]
     cann: Mapped[str | None]
     trouble: Mapped[str | None]

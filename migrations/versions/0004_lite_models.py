@@ -1,6 +1,7 @@
-"""Converted models: which file an evaluation ran, how fast, from what a model was made, and who may run on CPU slots.
+"""Converted models: which file an evaluation ran, how fast, from what a model was made, who may run on CPU slots.
 
-Revision: 0004, after 0003. Adds columns that may be null or have a default; an engine that leaves no logits, as the
+Revision: 0004, after 0003. Adds columns that may be null or have a default (a host of which nobody said otherwise has
+the C++ program); an engine that leaves no logits, as the
 C++ program's with an argmax head, measures no loss. Comparisons are of the networks themselves, so their indices leave
 converted models out; a model is found by its hash. The way back drops evaluations of converted models, which an older
 program would take for the networks'.
@@ -19,6 +20,7 @@ depends_on = None
 
 COLUMNS = (
     ("job", sa.Column("allow_cpu", sa.Boolean(), nullable=False, server_default=sa.false())),
+    ("host", sa.Column("infers_310", sa.Boolean(), nullable=False, server_default=sa.true())),
     ("artifact", sa.Column("made_from", sa.Text(), nullable=True)),
     ("evaluation", sa.Column("model_sha256", sa.Text(), nullable=True)),
     ("evaluation", sa.Column("images_per_second", sa.Float(), nullable=True)),

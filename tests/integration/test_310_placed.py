@@ -115,18 +115,37 @@ def test_cpu_slots_only_for_jobs_that_allow_them(new_site: NewSite, sqlite_url: 
     assert plan.device_target == "CPU"
 
 
-def test_a_host_without_the_program_says_so_and_does_not_try_again(
+def test_a_host_without_the_program_gets_no_such_job_until_its_worker_finds_it(
     new_site: NewSite, sqlite_url: str, site_folder: Path
 ) -> None:
-    site = new_site(sqlite_url, infer_310=site_folder / "nowhere" / "erfnet_infer")
+    site = new_site(sqlite_url, infer_310=site_folder / "bin" / "erfnet_infer")
     site.start_worker()
+    job = infer(site, allow_cpu=True)
+    told = "no erfnet_infer was found on here: build it there with 'make infer310' and start the worker again"
+    eventually(lambda: told in (site.job(job).reason or ""), "the job waits for a host with the program")
+    assert site.job(job).state == QUEUED
+
+    assert install(site_folder / "bin").infer == site.settings.infer_310
+    site.stop_worker()
+    site.start_worker()
+
+    site.until(job, SUCCEEDED)
+
+
+def test_a_program_that_is_gone_since_the_worker_started_fails_the_job_for_good(
+    new_site: NewSite, sqlite_url: str, site_folder: Path
+) -> None:
+    program = install(site_folder / "bin").infer
+    site = new_site(sqlite_url, infer_310=program)
+    site.start_worker()
+    program.unlink()
     job = infer(site, allow_cpu=True)
 
     ended = site.until(job, JobState.FAILED)
 
     (attempt,) = site.attempts(job)
     assert (attempt.error, attempt.permanent) == ("MissingDependency", True)
-    assert (ended.reason or "").startswith(f"host here: {site_folder}/nowhere/erfnet_infer (ERFNET_JOBS_INFER_310) is")
+    assert (ended.reason or "").startswith(f"host here: {program} (ERFNET_JOBS_INFER_310) is")
     assert "make infer310" in (ended.reason or "")
     assert (ended.reason or "").endswith("or name another host with --host")
     eventually(site.idle, "nothing was started")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from erfnet_jobs.ascend.devices import ASCEND_CHIP
+from erfnet_jobs.errors import NoHostFits
 from erfnet_jobs.registry.hosts import register_host
 from erfnet_jobs.registry.jobs import get_job
 from tests.cli_calls import Shell, redis_of
@@ -35,12 +36,12 @@ def model(tmp_path: Path) -> Path:
     return tmp_path / "ERFNet.mindir"
 
 
-def with_310(shell: Shell) -> None:
-    """The host has four 310P chips instead."""
+def with_310(shell: Shell, infers_310: bool = True) -> None:
+    """The host has four 310P chips instead, and the C++ program or not."""
     found = [seen_device(number, ASCEND_CHIP, "310P3", "310P") for number in range(4)]
     words = {"address": "127.0.0.1", "storage_id": "s", "version": "1", "instance": "i"}
     with shell.registry() as registry, registry.write() as session:
-        register_host(session, name="h1", devices=found, **words)
+        register_host(session, name="h1", devices=found, infers_310=infers_310, **words)
 
 
 def test_what_would_be_submitted(shell: Shell, data: Path, model: Path) -> None:
@@ -165,3 +166,13 @@ def test_310_infer_needs_pictures(shell: Shell, tmp_path: Path) -> None:
 
     assert called.code == 2
     assert "--then 310-infer needs pictures" in called.err
+
+
+def test_no_host_has_the_program(shell: Shell, data: Path, model: Path) -> None:
+    with_310(shell, infers_310=False)
+    called = shell("submit", "310-infer", "--model", str(model), "--images", str(data))
+    assert called.code == NoHostFits.exit_code
+    assert (
+        "no host can ever run this: no erfnet_infer was found on h1: build it there with 'make infer310'" in called.err
+    )
+    assert "add a host" not in called.err

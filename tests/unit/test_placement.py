@@ -331,3 +331,15 @@ def test_demands_of_one_shape_are_looked_at_once(monkeypatch: pytest.MonkeyPatch
 
     assert len(looked) == 1
     assert {decision.reason for decision in decided} == {"waits for host h0 (its worker is not up, or it is drained)"}
+
+
+def test_a_310_infer_job_goes_only_where_its_program_is() -> None:
+    without, has = (replace(chips(name, "310P"), infers_310=name == "b") for name in ("a", "b"))
+    demand = Demand(1, 1, families=frozenset({"310P"}), infer_310=True)
+
+    assert parts_of(place([demand], [without, has]))[1][0].host == "b"
+    assert can_ever_run(demand, [without, replace(has, is_open=False)]) is None
+    why = can_ever_run(demand, [without]) or ""
+    assert "no erfnet_infer was found on a: build it there with 'make infer310'" in why
+    assert "no erfnet_infer" in (can_ever_run(replace(demand, host="a"), [without, has]) or "")
+    assert can_ever_run(replace(demand, infer_310=False), [without]) is None
