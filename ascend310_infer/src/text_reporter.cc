@@ -54,7 +54,9 @@ class AsText : public Reporter {
   void Saved(const std::string&, const Files&) override {}
 
   void Skipped(const std::filesystem::path& image, const std::string& reason) override {
-    Line("skipped " + image.string() + ": " + reason);
+    // The reason may be the label's, and names its file.
+    const bool named = reason.rfind(image.string() + " ", 0) == 0;
+    Line("skipped " + (named ? "" : image.string() + ": ") + reason);
   }
 
   void Ended(const End& end) override {

@@ -84,6 +84,14 @@ TEST_CASE("keeps progress on one line of a terminal, and ends it before other te
         "\r2/4 images, 0.00 images/s, 2 h 13 min left\x1b[K\nskipped b.png: is empty\n");
 }
 
+TEST_CASE("names a skipped picture once, and beside its label") {
+  std::ostringstream out;
+  const auto reporter = TextReporter(out, false);
+  reporter->Skipped("b.png", "b.png is empty");
+  reporter->Skipped("b.png", "b_labelIds.png is empty");
+  CHECK(out.str() == "skipped b.png is empty\nskipped b.png: b_labelIds.png is empty\n");
+}
+
 TEST_CASE("names steer no terminal, and stay on their line") {
   std::ostringstream out;
   TextReporter(out, true)->Skipped("b\n\x1b[2J\xc3\xa4.png", "is empty");
