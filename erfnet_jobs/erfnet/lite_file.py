@@ -121,5 +121,6 @@ def _logits(folder: Path) -> NDArray[Any]:
     try:
         logits: NDArray[Any] = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ErfnetJobsError(f"the program wrote no logits ({path.name}: {error})") from error
+        why = error.strerror if isinstance(error, OSError) else "it is no NumPy array"
+        raise ErfnetJobsError(f"the program wrote no logits ({path.name}: {why})") from error
     return logits[None]

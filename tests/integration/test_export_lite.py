@@ -104,7 +104,7 @@ def test_a_program_that_writes_no_logits(tmp_path, programs):
     programs.script(size=list(SIZE))
     made = Exported(tmp_path, ERFNET, make_small, formats=("lite",))
 
-    assert "the program wrote no logits (scene.npy" in str(made.error)
+    assert "the program wrote no logits (scene.npy: it is no NumPy array)" in str(made.error)
     assert made.files == ["ERFNet.onnx"]
 
 
