@@ -1,5 +1,6 @@
 """What came of a checkpoint, for people: a tree of its models and their figures, and where engines differ."""
 
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -27,17 +28,26 @@ def tree_lines(checkpoint: Document) -> list[str]:
 
 def _model(model: Document, evaluations: Evaluations) -> Iterator[str]:
     if model["files"]:
-        newest, *others = model["files"]
-        also = f" and {len(others)} more" if others else ""
+        first = model["files"][-1]
         size, differs = file_size(model["size"]), from_network(model["difference"])
-        yield f"{model['format']:<6}  {hash_text(model['sha256'])}  {size}  by job {newest['job']}{also}{differs}"
-        yield f"{STEP}{newest['path']}"
+        by = f"by job {first['job']}{_again(model['files'])}"
+        yield f"{model['format']:<6}  {hash_text(model['sha256'])}  {size}  {by}{differs}"
+        yield f"{STEP}{first['path']}"
     else:
         yield f"model   {hash_text(model['sha256'])}  recorded by no export"
     for one in model["evaluations"]:
         yield STEP + _measured(evaluations[one["evaluation"]], one["precision"])
     for child in model["converted"]:
         yield from (STEP + line for line in _model(child, evaluations))
+
+
+def _again(files: Sequence[Document]) -> str:
+    """How often the model was found again where it was made, and made again elsewhere; the first file is the last."""
+    *later, first = files
+    found = len({file["job"] for file in later if file["path"] == first["path"]} - {first["job"]})
+    made = len({file["path"] for file in later} - {first["path"]})
+    jobs = f", used again by {found} job{'s' if found > 1 else ''}" if found else ""
+    return jobs + (f", and {made} more file{'s' if made > 1 else ''}" if made else "")
 
 
 def _measured(row: Document, precision: str | None) -> str:
@@ -73,9 +83,12 @@ def _compared(
     difference: Document, who: str, theirs: Document, ours: Document | None, checkpoint: Document
 ) -> Iterator[str]:
     if ours is None:
+        data = shlex.quote(difference["data"]) if difference["data"] else "D"
+        measure = f"submit eval --checkpoint {checkpoint['checkpoint']} --data {data} --split {theirs['split']}"
+        size = f"--size {theirs['height']}x{theirs['width']}"
         yield _wide(
-            f"{who}: nothing to compare with on {where_text(theirs)}. 'erfnet-jobs submit eval --checkpoint "
-            f"{checkpoint['checkpoint']} --data D --split {theirs['split']}' on the same data makes it."
+            f"{who}: nothing to compare with on {where_text(theirs)}. 'erfnet-jobs {measure} {size}' on the same data "
+            "makes it."
         )
         return
     yield _wide(f"{who}, minus {ours['engine']} (jobs {theirs['job']} and {ours['job']}), on {where_text(theirs)}")

@@ -22,7 +22,7 @@ def checkpoint_lineage(lineage: Lineage) -> Document:
             "evaluations": [evaluation.id for evaluation in lineage.evaluations],
             "models": [_model(model, lineage.precisions) for model in lineage.models],
         },
-        "differences": [_difference(difference) for difference in differences_of(lineage)],
+        "differences": [_difference(difference, lineage.data) for difference in differences_of(lineage)],
     }
 
 
@@ -47,13 +47,14 @@ def _model(model: Model, precisions: Mapping[int, str]) -> Document:
     }
 
 
-def _difference(difference: Difference) -> Document:
+def _difference(difference: Difference, data: Mapping[int, str]) -> Document:
     return {
         "evaluation": difference.evaluation.id,
         "reference": difference.reference.id if difference.reference else None,
         "engine": difference.evaluation.engine,
         "model_sha256": difference.evaluation.model_sha256,
         "precision": difference.precision,
+        "data": data.get(difference.evaluation.job_id),
         "mean_iou": difference.mean_iou,
         "iou_class": list(difference.iou_class),
         "limits": {"mean_iou": MEAN_LIMIT, "iou_class": CLASS_LIMIT},

@@ -27,12 +27,16 @@ class Model:
 
 @dataclass(frozen=True)
 class Lineage:
-    """What came of a checkpoint. `evaluations` are of the network itself; `precisions` are those asked for, by job."""
+    """What came of a checkpoint. `evaluations` are of the network itself.
+
+    By the jobs that measured models: `precisions` are those asked for, `data` the datasets, where they were whole ones.
+    """
 
     checkpoint: Checkpoint
     evaluations: tuple[Evaluation, ...]
     models: tuple[Model, ...]
     precisions: Mapping[int, str]
+    data: Mapping[int, str]
 
 
 def checkpoint_of_model(session: Session, sha256: str) -> Checkpoint | None:
@@ -49,11 +53,13 @@ def lineage_of(session: Session, checkpoint: Checkpoint) -> Lineage:
     of_checkpoint = select(Evaluation).where(Evaluation.checkpoint_id == checkpoint.id)
     measured = session.scalars(of_checkpoint.order_by(Evaluation.id)).all()
     converted = [evaluation for evaluation in measured if evaluation.model_sha256 is not None]
+    specs = _specs(session, {evaluation.job_id for evaluation in converted})
     return Lineage(
         checkpoint=checkpoint,
         evaluations=tuple(evaluation for evaluation in measured if evaluation.model_sha256 is None),
         models=_models(files, converted),
-        precisions=_precisions(session, {evaluation.job_id for evaluation in converted}),
+        precisions={job: spec.precision for job, spec in specs.items()},
+        data={job: spec.images for job, spec in specs.items() if spec.images == spec.labels},
     )
 
 
@@ -80,7 +86,7 @@ def _parent(sha256: str, files: Iterable[Artifact], known: Mapping[str, object])
     return next((source for source in sources if source in known and source != sha256), None)
 
 
-def _precisions(session: Session, jobs: Iterable[int]) -> dict[int, str]:
+def _specs(session: Session, jobs: Iterable[int]) -> dict[int, Infer310Spec]:
     specs = session.execute(select(Job.id, Job.spec).where(Job.id.in_(jobs)))
     known = {number: known_spec(spec) for number, spec in specs}
-    return {number: spec.precision for number, spec in known.items() if isinstance(spec, Infer310Spec)}
+    return {number: spec for number, spec in known.items() if isinstance(spec, Infer310Spec)}

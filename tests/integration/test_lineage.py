@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.cli.lineage import engine_lines, tree_lines
 from erfnet_jobs.cli.root import root
 from erfnet_jobs.client.lineage_documents import checkpoint_lineage
 from erfnet_jobs.infer_310_spec import Infer310Spec
@@ -39,7 +40,7 @@ class Steps:
         session.flush()
 
     def infer_310(self, precision: str) -> int:
-        spec = Infer310Spec("/data", checkpoint="1", precision=precision)
+        spec = Infer310Spec("/my data", labels="/my data", checkpoint="1", precision=precision)
         return submit_job(self.session, Request(spec), ACTOR).id
 
     def file(
@@ -192,12 +193,27 @@ def test_people_see_the_tree_and_the_differences(shown: tuple[str, dict[str, Any
     assert "run it again with '--precision fp32' first" in text
     assert text.count("warning:") == 1
     assert "nothing to compare with on train" in text
-    assert "'erfnet-jobs submit eval --checkpoint 1 --data D --split train'" in text
+    told = " ".join(text.split())
+    assert "'erfnet-jobs submit eval --checkpoint 1 --data D --split train --size 512x1024'" in told
     assert [len(document[name]) for name in ("evaluations", "differences")] == [4, 3]
     (_, onnx) = document["lineage"]["models"]
     (lite,) = onnx["converted"]
     assert (lite["format"], lite["made_from"]) == ("lite", ONNX)
     assert [one["precision"] for one in lite["evaluations"]] == ["fp32", "fp16", None]
+
+
+def test_how_to_measure_what_is_to_be_compared_names_the_data_and_the_size(steps: Steps) -> None:
+    steps.lite(0.5, job_id=steps.infer_310("fp32"), height=64, width=128)
+    told = " ".join(" ".join(engine_lines(steps.document())).split())
+    assert "submit eval --checkpoint 1 --data '/my data' --split val --size 64x128'" in told
+
+
+def test_a_model_is_its_maker_s_whoever_uses_it_again(steps: Steps) -> None:
+    steps.file("onnx", ONNX)
+    steps.file("onnx", ONNX, job=steps.infer_310("fp32"))
+    steps.file("onnx", ONNX, job=steps.infer_310("fp32"))
+    (line,) = (line for line in tree_lines(steps.document()) if "by job" in line)
+    assert f"by job {steps.export}, used again by 2 jobs" in " ".join(line.split())
 
 
 def test_status_of_a_310_infer_shows_the_model_before_pictures_and_where_it_is_compared(
