@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
+# Tests may name another one, beside which there is something.
+PYTHON = sys.executable
 PROGRAMS = ("erfnet_infer", "erfnet_convert")
 VENDOR = Path("tools/converter/converter/converter_lite")
 VERSION_LINE = "erfnet_infer 0.1.0 (MindSpore Lite 2.0.0)"
@@ -82,7 +84,7 @@ def install(folder: Path, vendor: bool = False, own: bool = True, **values: Any)
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        command = f'exec "{sys.executable}" -m tests.scripted_lite {name.name} "{folder}" "$@"'
+        command = f'exec "{PYTHON}" -m tests.scripted_lite {name.name} "{folder}" "$@"'
         path.write_text(f'#!/bin/sh\nPYTHONPATH="{root}" {command}\n')
         path.chmod(0o755)
     programs = Programs(folder)

@@ -67,6 +67,7 @@ def _questions(
 ) -> "Iterator[tuple[str, Question]]":
     from erfnet_jobs.ascend.discover import host_devices
     from erfnet_jobs.cli.checks import ascend, lite, network, places, services, software
+    from erfnet_jobs.lite.programs import is_wanted
 
     yield "home", places.check_home
     yield "runs", places.check_runs
@@ -79,7 +80,7 @@ def _questions(
     yield "address", network.check_address
     found = host_devices(settings)
     yield from ascend.questions(settings, found)
-    if (on_chips := lite.has_310(found)) or settings.infer_310 is not None:
+    if (on_chips := lite.has_310(found)) or is_wanted(settings.infer_310):
         yield "310-infer", partial(lite.check_infer_310, on_chips=on_chips)
     if mindspore:
         yield "MindSpore", partial(software.check_mindspore, drives_ascend=ascend.drives_ascend(found))

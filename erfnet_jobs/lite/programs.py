@@ -48,6 +48,16 @@ def find_infer(given: Path | None, environ: Mapping[str, str] = os.environ) -> P
     raise MissingDependency(f"{INFER}, the C++ program for MindSpore Lite, is not on this host: {REMEDY}")
 
 
+def is_wanted(given: Path | None, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether somebody wants the programs here: the setting or LITE_HOME says so, or one of them is there."""
+    asked = given is not None or bool(environ.get(LITE_HOME))
+    there = any(
+        Path(sys.executable).with_name(name).exists() or shutil.which(name, path=environ.get("PATH"))
+        for name in (INFER, CONVERT)
+    )
+    return asked or there
+
+
 def find_convert(infer: Path) -> Path | None:
     """Our own converter, which is built beside `erfnet_infer`; None where it was not."""
     beside = infer.resolve().with_name(CONVERT)

@@ -1,5 +1,6 @@
 """`doctor` about 310-infer, with scripted programs of MindSpore Lite: found, not found, and of the wrong release."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.delenv(LITE_HOME, raising=False)
     monkeypatch.delenv(SETTING, raising=False)
+    (tmp_path / "python").mkdir()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python" / "python"))  # one without the programs beside it
     return Shell(tmp_path / "home", capsys)
 
 
@@ -85,6 +88,24 @@ def test_without_chips_it_is_asked_where_a_program_is_set(
     assert "erfnet_convert" in converter[1]
     programs.infer.write_text("#!/bin/sh\necho no libx.so >&2; exit 127\n")
     assert "no libx.so" in next(text for state, text in told(shell) if state == "error")
+
+
+def test_without_chips_it_is_asked_where_one_program_is_there(shell: Shell, tmp_path: Path) -> None:
+    programs = install(tmp_path / "python")
+    assert [state for state, _ in told(shell)] == ["ok", "ok"]
+    (tmp_path / "python" / "erfnet_convert").unlink()
+    assert [state for state, _ in told(shell)] == ["ok", "warning"]
+    install(tmp_path / "python")
+    programs.infer.unlink()
+    assert [state for state, _ in told(shell)] == ["error", "warning"]
+
+
+def test_without_chips_it_is_asked_where_lite_home_is_set(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LITE_HOME, str(tmp_path))
+    program, *_ = told(shell)
+    assert program[0] == "error"
 
 
 def test_packages_of_onnx_are_needed_to_convert(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
