@@ -26,6 +26,8 @@ LITE_VERSION := 2.0.0
 LITE_SHA256 := 199cd0605cc985b88eddb273db9dfe9000a585ba10ca2292b6b36ebfff07b3ec
 LITE := build/lite/mindspore_lite-$(LITE_VERSION)
 LITE_HOME ?=
+has_onnx = import sys; from importlib.util import find_spec; \
+	sys.exit(not all(map(find_spec, ("erfnet_jobs", "mindspore", "onnx", "onnxruntime"))))
 NEEDS_LITE := $(if $(LITE_HOME),,lite)
 # The folder itself; only builds and checks are told, for what runs finds the libraries by itself.
 lite_home = $(or $(LITE_HOME),$(if $(wildcard $(LITE)),$(CURDIR)/$(LITE)/mindspore_lite))
@@ -80,6 +82,8 @@ infer310: $(NEEDS_LITE) | $(BIN)/python
 		{ cat ../build/infer310.log; exit 1; }
 	@cmake --install build/ascend310_infer/infer310 --prefix $(VENV) >/dev/null
 	@$(BIN)/erfnet_infer --version
+	@$(BIN)/python -Ic '$(has_onnx)' || { echo "Installing erfnet-jobs with MindSpore and ONNX, which checkpoints need"; \
+		$(PIP) install --editable '.[worker,onnx]' || echo "Not installed: until then, jobs here take --model only"; }
 
 # For the tests, which skip what needs the programs where this says that they are not there.
 infer310-if-possible: | $(BIN)/python

@@ -30,8 +30,8 @@ def check_packages() -> None:
             importlib.import_module(name)
         except ImportError as error:
             raise MissingDependency(
-                f"ONNX export needs {name}, which cannot be imported here ({error}): "
-                "pip install 'erfnet-jobs[onnx]', or export to mindir only"
+                f"exporting to onnx or lite needs {name}, which cannot be imported here ({error}): "
+                "pip install 'erfnet-jobs[worker,onnx]', or in a clone '.[worker,onnx]'"
             ) from error
 
 

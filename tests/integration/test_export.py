@@ -228,7 +228,7 @@ def test_without_the_packages_nothing_begins(tmp_path, monkeypatch, package):
 
     assert isinstance(made.error, MissingDependency)
     assert package in str(made.error)
-    assert "pip install 'erfnet-jobs[onnx]'" in str(made.error)
+    assert "pip install 'erfnet-jobs[worker,onnx]'" in str(made.error)
     assert (made.files, made.reports) == ([], [])
 
 

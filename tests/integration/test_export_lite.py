@@ -172,7 +172,7 @@ def test_without_onnx_s_packages_nothing_begins(tmp_path, programs, monkeypatch)
     made = Exported(tmp_path, ERFNET, make_small, formats=("lite",))
 
     assert isinstance(made.error, MissingDependency)
-    assert "pip install 'erfnet-jobs[onnx]'" in str(made.error)
+    assert "pip install 'erfnet-jobs[worker,onnx]'" in str(made.error)
 
 
 def test_the_encoder_is_refused(tmp_path, programs):
