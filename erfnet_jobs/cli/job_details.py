@@ -39,8 +39,11 @@ def _summary(job: Document) -> list[str]:
     # Between two attempts the row still has what the last one reported.
     started = job["state"] not in UNSTARTED
     took = seconds_since(job["started_at"], job["ended_at"])
+    spec = dict(job["spec"])
+    if spec.get("model"):  # which says its size itself
+        del spec["size"]
     settings = ", ".join(
-        f"{name} {_plain(value)}" for name, value in job["spec"].items() if value not in (None, job["kind"], [])
+        f"{name} {_plain(value)}" for name, value in spec.items() if value not in (None, job["kind"], [])
     )
     pairs = [
         ("why", job["reason"]),

@@ -14,6 +14,7 @@ from erfnet_jobs.cli.spec_options import (
     infer_310_spec,
     infer_options,
     infer_spec,
+    size_option,
     time_limit_option,
     train_options,
     train_spec,
@@ -60,6 +61,7 @@ def evaluate(session: "Session", /, as_json: bool, time_limit: float | None, **v
 
 @run.command()
 @export_options
+@size_option
 @time_limit_option
 @_json
 @click.pass_obj
@@ -70,6 +72,7 @@ def export(session: "Session", /, as_json: bool, time_limit: float | None, **val
 
 @run.command()
 @infer_options
+@size_option
 @time_limit_option
 @_json
 @click.pass_obj
@@ -80,6 +83,7 @@ def infer(session: "Session", /, as_json: bool, time_limit: float | None, **valu
 
 @run.command("310-infer")
 @infer_310_options
+@size_option
 @click.option(
     "--device",
     type=DEVICE,

@@ -5,6 +5,7 @@ function of the same name. Options that only `submit` has (--host, --after, ...)
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from erfnet_jobs.infer_310_spec import Infer310Spec
     from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec
     from erfnet_jobs.train_spec import TrainSpec
+
+
+@dataclass(frozen=True)
+class Best:
+    """What --best has led to: a checkpoint's id or path, and the size (height, width) at which it is the best."""
+
+    checkpoint: str
+    size: tuple[int, int]
+
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -112,9 +122,25 @@ eval_options = _together(
     click.option("--worst", type=int, default=8, show_default=True, help="Draw so many images of the lowest mean IoU."),
 )
 
+size_option = click.option(
+    "--size", type=SIZE, default=None, help=f"Input of the checkpoint in pixels, HxW.  [default: {DEFAULT_SIZE}]"
+)
+
+# Of `submit` only, which has a registry to ask.
+best_options = _together(
+    click.option(
+        "--best", default=None, metavar="METRIC", help="Or, for --checkpoint, the best one by a metric: see `best`."
+    ),
+    click.option(
+        "--size",
+        type=SIZE,
+        default=None,
+        help=f"Input of the checkpoint in pixels, HxW.  [default: as --best was measured, else {DEFAULT_SIZE}]",
+    ),
+)
+
 export_options = _together(
     click.option("--checkpoint", default=None, metavar="C", help="The weights to export."),
-    click.option("--best", default=None, metavar="METRIC", help="Or the best checkpoint by a metric, as `best` tells."),
     click.option(
         "--format",
         "formats",
@@ -123,17 +149,14 @@ export_options = _together(
         show_default=True,
         help="Files to write: mindir,onnx,lite.",
     ),
-    _size,
     click.option("--batch", type=int, default=1, show_default=True, help="Images that go in at a time."),
     click.option("--head", default="logits", show_default=True, help="What comes out: logits, or argmax: train ids."),
 )
 
 infer_options = _together(
     click.option("--checkpoint", default=None, metavar="C", help="The weights to use."),
-    click.option("--best", default=None, metavar="METRIC", help="Or the best checkpoint by a metric, as `best` tells."),
     click.option("--images", required=True, metavar="D", help="Folder of pictures, or a Cityscapes-layout dataset."),
     _split,
-    _size,
     click.option("--limit", type=int, default=None, help="End after this many pictures."),
     click.option("--output", default=None, metavar="DIR", help="Where the pictures go.  [default: the run's folder]"),
     click.option("--logits", default=None, metavar="DIR", help="Write the network's logits there too, as NAME.npy."),
@@ -141,7 +164,6 @@ infer_options = _together(
 
 infer_310_options = _together(
     click.option("--checkpoint", default=None, metavar="C", help="Weights, exported and converted where needed."),
-    click.option("--best", default=None, metavar="METRIC", help="Or the best checkpoint by a metric, as `best` tells."),
     click.option("--model", default=None, metavar="FILE", help="Or a model that MindSpore Lite reads, as it is."),
     click.option("--images", required=True, metavar="D", help="Folder of pictures, or a Cityscapes-layout dataset."),
     click.option("--labels", default=None, metavar="D", help="Labels to measure by: the dataset again, or a folder."),
@@ -153,7 +175,6 @@ infer_310_options = _together(
         show_default=True,
         help="Files of each picture: some of labels,color,overlay,logits; or none.",
     ),
-    click.option("--size", type=SIZE, default=DEFAULT_SIZE, show_default=True, help="Input of --checkpoint, HxW."),
     click.option("--limit", type=int, default=None, help="End after this many pictures."),
     click.option("--output", default=None, metavar="DIR", help="Where files go.  [default: the run's folder]"),
     click.option("--precision", default="fp32", show_default=True, help="What Ascend computes in: fp32 or fp16."),
@@ -187,41 +208,47 @@ def eval_spec(values: Mapping[str, Any]) -> "EvalSpec":
     return EvalSpec(network=network, cards=_cards_of(values), **{name: values[name] for name in names})
 
 
-def _named_checkpoint(values: Mapping[str, Any], found_best: str | None) -> str:
+def _weights(values: Mapping[str, Any], found_best: Best | None, *names: str) -> dict[str, Any]:
+    """Of those options that are offered the one that is given, as a spec has it; the size, where that is known."""
     from erfnet_jobs.errors import UsageError
 
-    if (values["checkpoint"] is None) == (values["best"] is None):
-        raise UsageError("give --checkpoint or --best, one of them: it says which weights to use")
-    named = values["checkpoint"] if values["checkpoint"] is not None else found_best
-    if not named:
-        raise UsageError(f"--best {values['best']} needs the registry: give --checkpoint, or use `submit`")
-    return str(named)
+    offered = [name for name in ("checkpoint", "best", *names) if name in values]
+    given = [name for name in offered if values[name] is not None]
+    if len(given) != 1:
+        of_them = ", one of them: it says" if len(offered) > 1 else ": it says"
+        *others, last = (f"--{name}" for name in offered)
+        raise UsageError(
+            f"give {' or '.join([*filter(None, [', '.join(others)]), last])}{of_them} which weights to use"
+        )
+    found = {"size": values["size"]} if values["size"] is not None else {}
+    if found_best is not None:
+        return {"checkpoint": found_best.checkpoint, "size": found_best.size, **found}
+    return {given[0]: values[given[0]], **found}
 
 
-def export_spec(values: Mapping[str, Any], found_best: str | None = None) -> "ExportSpec":
+def export_spec(values: Mapping[str, Any], found_best: Best | None = None) -> "ExportSpec":
     """The ExportSpec of `export_options`' values; `found_best` is what --best led to. Raises UsageError."""
     from erfnet_jobs.specs import ExportSpec
 
-    names = ("formats", "size", "batch", "head")
-    return ExportSpec(checkpoint=_named_checkpoint(values, found_best), **{name: values[name] for name in names})
+    names = ("formats", "batch", "head")
+    return ExportSpec(**_weights(values, found_best), **{name: values[name] for name in names})
 
 
-def infer_spec(values: Mapping[str, Any], found_best: str | None = None) -> "InferSpec":
+def infer_spec(values: Mapping[str, Any], found_best: Best | None = None) -> "InferSpec":
     """The InferSpec of `infer_options`' values; `found_best` is what --best led to. Raises UsageError."""
     from erfnet_jobs.specs import InferSpec
 
-    names = ("images", "split", "size", "limit", "output", "logits")
-    return InferSpec(checkpoint=_named_checkpoint(values, found_best), **{name: values[name] for name in names})
+    names = ("images", "split", "limit", "output", "logits")
+    return InferSpec(**_weights(values, found_best), **{name: values[name] for name in names})
 
 
-def infer_310_spec(values: Mapping[str, Any], found_best: str | None = None, *, allow_cpu: bool) -> "Infer310Spec":
+def infer_310_spec(values: Mapping[str, Any], found_best: Best | None = None, *, allow_cpu: bool) -> "Infer310Spec":
     """The Infer310Spec of `infer_310_options`' values; `found_best` is what --best led to. Raises UsageError."""
     from erfnet_jobs.errors import UsageError
     from erfnet_jobs.infer_310_spec import Infer310Spec
 
-    given = [name for name in ("checkpoint", "best", "model") if values[name] is not None]
-    if len(given) != 1:
-        raise UsageError("give --checkpoint, --best or --model, one of them: it says which weights to use")
-    checkpoint = None if values["model"] is not None else _named_checkpoint(values, found_best)
-    names = ("images", "model", "labels", "split", "save", "size", "limit", "output", "precision", "threads")
-    return Infer310Spec(checkpoint=checkpoint, allow_cpu=allow_cpu, **{name: values[name] for name in names})
+    weights = _weights(values, found_best, "model")
+    if "model" in weights and "size" in weights:
+        raise UsageError("--size is for --checkpoint: a model says its size itself; leave --size out")
+    names = ("images", "labels", "split", "save", "limit", "output", "precision", "threads")
+    return Infer310Spec(allow_cpu=allow_cpu, **weights, **{name: values[name] for name in names})

@@ -9,6 +9,8 @@ from erfnet_jobs.cli.output import Document, print_json, warn
 from erfnet_jobs.cli.plan_text import plan_lines
 from erfnet_jobs.cli.session import Session
 from erfnet_jobs.cli.spec_options import (
+    Best,
+    best_options,
     eval_options,
     eval_spec,
     export_options,
@@ -106,6 +108,7 @@ def evaluate(ctx: click.Context, /, **values: Any) -> None:
 
 @submit.command()
 @export_options
+@best_options
 @request_options
 @click.pass_context
 def export(ctx: click.Context, /, **values: Any) -> None:
@@ -115,6 +118,7 @@ def export(ctx: click.Context, /, **values: Any) -> None:
 
 @submit.command()
 @infer_options
+@best_options
 @request_options
 @click.pass_context
 def infer(ctx: click.Context, /, **values: Any) -> None:
@@ -124,6 +128,7 @@ def infer(ctx: click.Context, /, **values: Any) -> None:
 
 @submit.command("310-infer")
 @infer_310_options
+@best_options
 @click.option("--device-id", type=click.IntRange(min=0), default=None, metavar="N", help="This device of its host.")
 @click.option("--allow-cpu", is_flag=True, help="Let it have a CPU slot where no 310 or 310P is free.")
 @request_options
@@ -144,12 +149,12 @@ def _kinds(text: str) -> "list[JobKind]":
     return [JobKind(name) for name in dict.fromkeys(names)]
 
 
-def _found_best(ctx: click.Context, values: dict[str, Any]) -> str | None:
-    """The checkpoint that --best leads to, by its id where the registry has one."""
-    if values["best"] is None or values["checkpoint"] is not None:
+def _found_best(ctx: click.Context, values: dict[str, Any]) -> Best | None:
+    """What --best leads to; the checkpoint by its id where the registry has one."""
+    if values["best"] is None or values["checkpoint"] is not None or values.get("model") is not None:
         return None
     row = ctx.obj.client.best(values["best"])[0]
-    return str(row["checkpoint"] or row["path"])
+    return Best(str(row["checkpoint"] or row["path"]), (row["height"], row["width"]))
 
 
 def _submit(

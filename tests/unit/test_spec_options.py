@@ -12,13 +12,21 @@ from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
 from erfnet_jobs.train_spec import TrainSpec
 
+BEST = spec_options.Best("7", (64, 128))
+
+
+def offered(options: Any) -> Any:
+    """The options of a command of `submit`."""
+    return lambda command: options(spec_options.best_options(command))
+
+
 KINDS: dict[type[Spec], tuple[Any, Any, list[str]]] = {
     TrainSpec: (spec_options.train_options, spec_options.train_spec, ["--data", "D"]),
     EvalSpec: (spec_options.eval_options, spec_options.eval_spec, ["--data", "D", "--checkpoint", "C"]),
-    ExportSpec: (spec_options.export_options, spec_options.export_spec, ["--checkpoint", "C"]),
-    InferSpec: (spec_options.infer_options, spec_options.infer_spec, ["--checkpoint", "C", "--images", "D"]),
+    ExportSpec: (offered(spec_options.export_options), spec_options.export_spec, ["--checkpoint", "C"]),
+    InferSpec: (offered(spec_options.infer_options), spec_options.infer_spec, ["--checkpoint", "C", "--images", "D"]),
     Infer310Spec: (
-        spec_options.infer_310_options,
+        offered(spec_options.infer_310_options),
         partial(spec_options.infer_310_spec, allow_cpu=False),
         ["--images", "D"],
     ),
@@ -71,9 +79,9 @@ def test_all_of_infer() -> None:
 
 
 def test_all_of_310_infer() -> None:
-    given = "--model M --labels L --split test --save color,logits --size 64x128 --limit 3 --output O"
+    given = "--model M --labels L --split test --save color,logits --limit 3 --output O"
     assert spec_of(Infer310Spec, *given.split(), "--precision", "fp16", "--threads", "2") == Infer310Spec(
-        "D", None, "M", "L", "test", (64, 128), ("color", "logits"), 3, "O", "fp16", 2
+        "D", None, "M", "L", "test", (512, 1024), ("color", "logits"), 3, "O", "fp16", 2
     )
     assert spec_of(Infer310Spec, "--checkpoint", "C", "--save", "none") == Infer310Spec("D", "C", save=())
 
@@ -84,9 +92,9 @@ def test_one_source_of_weights_for_310_infer(given: str) -> None:
         spec_of(Infer310Spec, *given.split())
 
 
-def test_best_of_310_infer_needs_the_registry() -> None:
-    with pytest.raises(UsageError, match="needs the registry"):
-        spec_of(Infer310Spec, "--best", "mean_iou")
+def test_a_model_says_its_size_itself() -> None:
+    with pytest.raises(UsageError, match="leave --size out"):
+        spec_of(Infer310Spec, "--model", "M", "--size", "64x128")
 
 
 def test_all_of_export() -> None:
@@ -130,13 +138,21 @@ def test_what_cannot_be_read(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("kind", [ExportSpec, InferSpec])
 def test_best_or_a_checkpoint(kind: type[Spec]) -> None:
-    with pytest.raises(UsageError, match="one of them"):
+    with pytest.raises(UsageError, match="give --checkpoint or --best, one of them"):
         spec_of(kind, "--best", "mean_iou")
 
 
-def test_best_without_a_registry() -> None:
-    values = {"checkpoint": None, "best": "mean_iou", "size": (64, 64), "formats": ("mindir",), "batch": 1}
+def test_where_there_is_no_registry_a_checkpoint_alone_is_asked_for() -> None:
+    with pytest.raises(UsageError, match="give --checkpoint: it says which weights to use"):
+        spec_options.export_spec({"checkpoint": None, "size": None})
+
+
+@pytest.mark.parametrize(("given", "size"), [(None, (64, 128)), ((256, 512), (256, 512))])
+def test_the_best_has_the_size_at_which_it_was_measured(given: Any, size: tuple[int, int]) -> None:
+    values = {"checkpoint": None, "best": "mean_iou", "size": given, "formats": ("mindir",), "batch": 1}
     values["head"] = "logits"
-    with pytest.raises(UsageError, match="needs the registry"):
-        spec_options.export_spec(values)
-    assert spec_options.export_spec(values, "/c.ckpt") == ExportSpec("/c.ckpt", size=(64, 64))
+    assert spec_options.export_spec(values, BEST) == ExportSpec("7", size=size)
+    some = dict.fromkeys(("model", "images", "labels", "limit", "output", "threads"))
+    more = {"images": "D", "split": "val", "save": ("labels",), "precision": "fp32"}
+    spec = spec_options.infer_310_spec({**values, **some, **more}, BEST, allow_cpu=False)
+    assert spec == Infer310Spec("D", "7", size=size)
