@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from erfnet_jobs.ascend.environment import SECRETS
 from erfnet_jobs.errors import MissingDependency
 
 INFER = "erfnet_infer"
@@ -77,9 +78,10 @@ def find_vendor_convert(environ: Mapping[str, str] = os.environ) -> Path | None:
 def lite_environ(base: Mapping[str, str] = os.environ) -> dict[str, str]:
     """`base` for a process with MindSpore Lite in it: its libraries are found, and all devices of the host are seen.
 
+    It holds nothing that opens registry and queues.
     It says by default, whatever MindSpore is told to say: its warnings are the reasons of its errors.
     """
-    environ = {name: value for name, value in base.items() if name not in {VISIBLE_DEVICES, LOG_LEVEL}}
+    environ = {name: value for name, value in base.items() if name not in SECRETS | {VISIBLE_DEVICES, LOG_LEVEL}}
     home = base.get(LITE_HOME)
     folders = [str(Path(home, place)) for place in LIBRARIES if Path(home, place).is_dir()] if home else []
     known = base.get("LD_LIBRARY_PATH", "")

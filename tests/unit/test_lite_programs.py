@@ -100,3 +100,8 @@ def test_the_environment_of_lite(tmp_path: Path) -> None:
     assert found == f"{tmp_path}/runtime/lib:{tmp_path}/tools/converter/lib:/cann"
     assert lite_environ({"LD_LIBRARY_PATH": "/cann"}) == {"LD_LIBRARY_PATH": "/cann"}
     assert programs.SETTING == "ERFNET_JOBS_INFER_310"
+
+
+def test_what_opens_the_registry_is_not_handed_on() -> None:
+    secrets = {"ERFNET_JOBS_DATABASE_URL": "d", "ERFNET_JOBS_BROKER_URL": "b", "PGPASSWORD": "p"}
+    assert lite_environ({**secrets, "HOME": "/h"}) == {"HOME": "/h"}
