@@ -15,6 +15,7 @@ from erfnet_jobs.ascend.cores import format_cores, parse_cores
 from erfnet_jobs.ascend.hccl import OWN, hccl_variables
 from erfnet_jobs.errors import UsageError
 from erfnet_jobs.plan import ASCEND, CPU
+from erfnet_jobs.secret_variables import SECRETS
 
 LIFELINE_FD = "ERFNET_JOBS_LIFELINE_FD"
 ATTEMPT_MARK = "ERFNET_JOBS_ATTEMPT_MARK"
@@ -25,8 +26,6 @@ RANK_CORES = "ERFNET_JOBS_RANK_CORES"
 HCCL_ADDRESS = "HCCL_IF_IP"
 
 STRIPPED_PREFIXES = ("MS_", "RANK_")
-# Ranks talk to their supervisor only; what they run, print or dump must not hold what opens registry and queues.
-SECRETS = frozenset({"ERFNET_JOBS_BROKER_URL", "ERFNET_JOBS_DATABASE_URL", "PGPASSWORD"})
 STRIPPED = (
     OWN | SECRETS | {DEVICE_TARGET, VISIBLE_DEVICES, RANK_HOST, RANK_CORES, LIFELINE_FD, ATTEMPT_MARK, "DEVICE_ID"}
 )

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from erfnet_jobs.ascend.environment import SECRETS
 from erfnet_jobs.errors import MissingDependency
+from erfnet_jobs.secret_variables import SECRETS
 
 INFER = "erfnet_infer"
 CONVERT = "erfnet_convert"

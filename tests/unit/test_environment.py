@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erfnet_jobs.ascend.environment import SECRETS, RankEnvironment, Role, from_environ
+from erfnet_jobs.ascend.environment import RankEnvironment, Role, from_environ
 from erfnet_jobs.errors import UsageError
 from erfnet_jobs.plan import ASCEND, CPU
+from erfnet_jobs.secret_variables import SECRETS
 
 FOREIGN = {
     "MS_ROLE": "MS_PSERVER",
