@@ -2,18 +2,20 @@
 
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from erfnet_jobs.choices import FP32
-from erfnet_jobs.errors import ErfnetJobsError, from_exit_code
-from erfnet_jobs.lite.child import Ending, run_child
+from erfnet_jobs.errors import ErfnetJobsError, MissingDependency, from_exit_code
+from erfnet_jobs.lite.child import LINE_LENGTH, Ending, run_child
 from erfnet_jobs.lite.messages import Ended, Message, NoMessage, Stopped, parse_message
-from erfnet_jobs.lite.programs import lite_environ
+from erfnet_jobs.lite.programs import INFER, REMEDY, lite_environ
 
 CPU_DEVICE = "cpu"
 VERSION_SECONDS = 60.0
+VERSION = re.compile(rf"{INFER} \S+ \(MindSpore Lite [^)]+\)")
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +73,9 @@ def version_of(program: Path, environ: Mapping[str, str] = os.environ) -> str:
     ending = run_child([str(program), "--version"], lite_environ(environ), said.append, VERSION_SECONDS)
     if ending.code != 0:
         raise ending.error(f"{program} cannot be used")
-    if not said:
-        raise ErfnetJobsError(f"{program} tells no version: build it again with 'make infer310'")
+    if len(said) != 1 or VERSION.fullmatch(said[0]) is None:
+        told = f"it says {said[0][:LINE_LENGTH]!r}" if said else "it says nothing"
+        raise MissingDependency(f"{program} is no {INFER}, asked for its version {told}: {REMEDY}")
     return said[0]
 
 

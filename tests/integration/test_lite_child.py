@@ -195,6 +195,9 @@ def test_the_version(tmp_path: Path) -> None:
     assert version_of(install(tmp_path / "bin").infer) == VERSION_LINE
     with pytest.raises(MissingDependency, match="cannot be run"):
         version_of(tmp_path / "gone")
+    for other in ("/bin/ls", "/bin/true"):
+        with pytest.raises(MissingDependency, match=f"{other} is no erfnet_infer"):
+            version_of(Path(other))
 
 
 def converter(tmp_path: Path, target: str, **values: object) -> Converter:
