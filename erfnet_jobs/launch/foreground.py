@@ -24,6 +24,7 @@ from erfnet_jobs.launch.watch import GangWatch, ReportLine
 from erfnet_jobs.lite.programs import SETTING
 from erfnet_jobs.plan import CheckpointFile, Plan, write_plan
 from erfnet_jobs.settings import Settings
+from erfnet_jobs.spec_checks import is_reference
 from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec, Spec
 from erfnet_jobs.states import JobKind, Outcome
 from erfnet_jobs.train_spec import TrainSpec
@@ -39,8 +40,13 @@ def _existing(text: str, error: type[BadData | BadCheckpoint], what: str) -> str
     except OSError as why:
         raise error(f"{what} {text!r} cannot be read ({why.strerror}): check the path") from why
     if not found:
-        raise error(f"{what} {text!r} does not exist ({path}): check the path")
+        raise error(f"{what} {_named(text, path)} does not exist: check the path")
     return str(path)
+
+
+def _named(text: str, path: Path) -> str:
+    """What was given, and where that is unless it says so itself."""
+    return f"{text!r}" if text == str(path) else f"{text!r} ({path})"
 
 
 def _checkpoint(text: str) -> str:
@@ -50,9 +56,10 @@ def _checkpoint(text: str) -> str:
     except OSError as error:
         raise BadCheckpoint(f"checkpoint {text!r} cannot be read ({error.strerror}): check the path") from error
     if not is_file:
-        raise BadCheckpoint(
-            f"checkpoint {text!r} {why} ({path}): `run` takes a file's path; ids and JOB:best are for `submit`"
+        hint = (
+            "`run` takes a file's path; ids and JOB:best are for `submit`" if is_reference(text) else "check the path"
         )
+        raise BadCheckpoint(f"checkpoint {_named(text, path)} {why}: {hint}")
     return str(path)
 
 

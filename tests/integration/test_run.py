@@ -195,6 +195,7 @@ def test_a_killed_run_leaves_no_rank(shell: Shell) -> None:
         (["eval", "--data", "DATA", "--checkpoint", "/no.ckpt"], 11, "/no.ckpt"),
         (["export", "--checkpoint", "DATA"], 11, "is a folder"),
         (["export", "--best", "mean_iou"], 2, "No such option '--best'"),
+        (["export", "--checkpoint", "/no.ckpt"], 11, "checkpoint '/no.ckpt' does not exist: check the path"),
         (["infer", "--images", "DATA"], 2, "give --checkpoint: it says which weights to use"),
         (["infer", "--checkpoint", "3:best", "--images", "DATA"], 11, "submit"),
         (["train", "--data", "DATA", "--cards", "1000"], 8, "1000 cards"),
