@@ -39,6 +39,8 @@ def _summary(job: Document) -> list[str]:
     # Between two attempts the row still has what the last one reported.
     started = job["state"] not in UNSTARTED
     took = seconds_since(job["started_at"], job["ended_at"])
+    goes_on = started and job["state"] not in ENDED
+    measured = any(row["images_per_second"] for row in job["evaluations"])  # which says its own speed
     spec = dict(job["spec"])
     if spec.get("model"):  # which says its size itself
         del spec["size"]
@@ -53,8 +55,8 @@ def _summary(job: Document) -> list[str]:
         ("batch", batch_text(job["training"])),
         ("learning rate", learning_rate_text(job["training"])),
         ("mean IoU", None if job["mean_iou"] is None else number(job["mean_iou"], 4)),
-        ("speed", f"{job['images_per_second']:.1f} images/s" if started and job["images_per_second"] else None),
-        ("ETA", duration(job["eta_seconds"]) if started and job["eta_seconds"] else None),
+        ("speed", _speed(job) if started and not measured else None),
+        ("ETA", duration(job["eta_seconds"]) if goes_on and job["eta_seconds"] else None),
         ("cards", f"{job['cards']}" + (f" on {', '.join(job['hosts'])}" if job["hosts"] else "")),
         ("attempt", _attempt(job)),
         ("time limit", f"{duration(job['time_limit'])} an attempt" if job["time_limit"] else None),
@@ -66,6 +68,10 @@ def _summary(job: Document) -> list[str]:
         ("settings", settings),
     ]
     return [title, *_indented(fields(pairs, screen_width() - 2))]
+
+
+def _speed(job: Document) -> str | None:
+    return f"{job['images_per_second']:.1f} images/s" if job["images_per_second"] else None
 
 
 def _progress(job: Document) -> str:

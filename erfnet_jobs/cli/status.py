@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from erfnet_jobs.cli.job_details import UNSTARTED, details_lines
+from erfnet_jobs.cli.job_details import ENDED, UNSTARTED, details_lines
 from erfnet_jobs.cli.output import (
     GAP,
     UNKNOWN,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from erfnet_jobs.states import JobState
 
 
+NO_ETA = (*UNSTARTED, *ENDED)
 # Before a reason on a line of its own.
 INDENT = "     `- "
 
@@ -62,7 +63,7 @@ COLUMNS = (
     Column("progress", progress),
     Column("loss", lambda job: number(job["loss"], 3), keep=5, right=True),
     Column("mIoU", lambda job: number(job["mean_iou"], 3), keep=7, right=True),
-    Column("eta", lambda job: duration(None if job["state"] in UNSTARTED else job["eta_seconds"]), keep=6, right=True),
+    Column("eta", lambda job: duration(None if job["state"] in NO_ETA else job["eta_seconds"]), keep=6, right=True),
     Column("age", _time, keep=8, right=True),
 )
 

@@ -22,7 +22,7 @@ def request_cancel(session: Session, job_id: int, actor: Actor) -> JobState:
     if job.state in TERMINAL:
         return JobState(job.state)
     record_event(session, "cancel requested", "by the user", job=job_id, attempt=job.attempt or None, actor=actor)
-    reason = f"cancelled by {actor.user}"
+    reason = "cancelled by the user"
     if end_job(session, job_id, job.attempt, (JobState.WAITING, JobState.QUEUED), JobState.CANCELLED, reason):
         return JobState.CANCELLED
     session.execute(update(Job).where(Job.id == job_id).values(cancel_requested=True))

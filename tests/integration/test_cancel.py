@@ -185,3 +185,4 @@ def test_what_the_command_says(site: Site, capsys: pytest.CaptureFixture[str]) -
     ]
     site.until(running, CANCELLED)
     assert site.job(done).state == SUCCEEDED
+    assert {site.job(job).reason for job in (waiting, running)} == {"cancelled by the user"}
