@@ -49,3 +49,5 @@ MAX_CARDS = 4096
 # from 1 to 3 images, MINDIR and ONNX on a CPU): these are 32 of them.
 MAX_EXPORT_PIXELS = 2**24
 DOWNSAMPLING = 8
+# The beginning of a 310-infer job's last phase where its figures are of a part of the data, and so not recorded.
+MEASURED_PART = "figures of"

@@ -71,7 +71,7 @@ class LiveLine:
 
 @dataclass
 class Course:
-    """What a run's ranks have reported; `checkpoints` are those still on disk, the rate is the newest."""
+    """What a run's ranks have reported; `checkpoints` are those still on disk, rate, phase and step the newest."""
 
     live: LiveLine = field(default_factory=LiveLine)
     fraction: float = 0.0
@@ -79,6 +79,9 @@ class Course:
     checkpoints: dict[str, CheckpointWritten] = field(default_factory=dict)
     evaluations: list[Evaluated] = field(default_factory=list)
     artifacts: list[ArtifactWritten] = field(default_factory=list)
+    phase: str = ""
+    step: int = 0
+    steps: int = 0
 
     def take(self, line: "ReportLine") -> None:
         """Take one line of a rank's reports."""
@@ -87,8 +90,10 @@ class Course:
                 warn(f"rank {line.rank} wrote what is no report: {line.problem}")
             case Progress() as progress:
                 self.fraction, self.images_per_second = progress.fraction, progress.images_per_second
+                self.step, self.steps = progress.step, progress.steps
                 self.live.show(progress_text(progress), (progress.stage, progress.epoch))
             case Phase() as phase if line.rank == 0:
+                self.phase = phase.name
                 self.live.show(phase_text(phase), (phase.name,))
             case CheckpointWritten() as checkpoint:
                 self.checkpoints[checkpoint.path] = checkpoint

@@ -141,6 +141,7 @@ def _run_on(session: "Session", ranks: "Ranks", spec: "Spec", as_json: bool, tim
 
 def _tell(plan: "Plan", course: "Course", result: "GangResult", as_json: bool) -> None:
     from erfnet_jobs.cli.output import print_json, tell, warn
+    from erfnet_jobs.cli.run_results import result_lines, stopped_line
     from erfnet_jobs.states import Outcome
 
     if as_json:
@@ -149,10 +150,12 @@ def _tell(plan: "Plan", course: "Course", result: "GangResult", as_json: bool) -
         warn(f"these processes could not be ended: {', '.join(map(str, result.left))}")
     if result.outcome is Outcome.SUCCEEDED:
         if not as_json:
-            _print_results(plan, course)
+            click.echo("\n".join(result_lines(plan, course)))
         return
     if result.outcome is not Outcome.CANCELLED:
         _print_failure(result)
+    elif said := stopped_line(plan, course):
+        tell(said)
     tell(f"error: {result.message}")
     click.get_current_context().exit(_exit_code(result))
 
@@ -184,33 +187,6 @@ def _exit_code(result: "GangResult") -> int:
     if result.outcome is Outcome.CANCELLED:
         return Interrupted.exit_code
     return next((error.exit_code for error in all_errors() if error.__name__ == result.error), RanksFailed.exit_code)
-
-
-def _print_results(plan: "Plan", course: "Course") -> None:
-    from dataclasses import asdict
-    from pathlib import Path
-
-    from erfnet_jobs.cli.measures import evaluation_lines
-    from erfnet_jobs.cli.output import difference_text, file_size
-    from erfnet_jobs.infer_310_spec import Infer310Spec
-    from erfnet_jobs.plan import PICTURES_FOLDER
-    from erfnet_jobs.specs import EvalSpec
-    from erfnet_jobs.states import JobKind
-
-    for checkpoint in course.checkpoints.values():
-        click.echo(f"checkpoint  {Path(plan.run_dir, checkpoint.path)}  {file_size(checkpoint.size)}")
-    for evaluation in course.evaluations:
-        click.echo("\n".join(evaluation_lines(asdict(evaluation))))
-    for artifact in course.artifacts:
-        told = difference_text(artifact.difference)
-        click.echo(f"{artifact.format:<10}  {Path(plan.run_dir, artifact.path)}  {file_size(artifact.size)}{told}")
-    if course.images_per_second is not None and plan.kind == JobKind.INFER_310:
-        click.echo(f"speed       {course.images_per_second:.2f} images/s, from file to file")
-    if isinstance(plan.spec, EvalSpec) and plan.spec.save_predictions:
-        click.echo(f"predictions {plan.spec.save_predictions}")
-    if isinstance(plan.spec, Infer310Spec) and (plan.spec.save or plan.spec.labels):
-        click.echo(f"files       {plan.spec.output or Path(plan.run_dir, PICTURES_FOLDER)}")
-    click.echo(f"done: everything is in {plan.run_dir}")
 
 
 def _print_failure(result: "GangResult") -> None:

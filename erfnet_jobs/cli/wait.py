@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from erfnet_jobs.choices import MEASURED_PART
 from erfnet_jobs.cli.output import Document, duration, number, percent, print_json, warn
 from erfnet_jobs.cli.session import Session
 
@@ -37,14 +38,21 @@ def progress_text(job: Document) -> str:
 
 
 def show_job(line: "LiveLine", job: Document) -> None:
-    """Show how far a job is."""
+    """Show how far a job is; how it ended is told by who waits."""
+    if job["ended_at"]:
+        return
     line.show(progress_text(job), (job["id"], job["state"], job["stage"], job["epoch"]))
 
 
 def ended_text(job: Document) -> str:
     """How a job ended, in a line."""
-    why = "" if job["state"] == "succeeded" else f": {' '.join((job['reason'] or '').split())}"
+    said = job["reason"] if job["state"] != "succeeded" else _part_measured(job)
+    why = f": {' '.join(said.split())}" if said else ""
     return f"job {job['id']} {job['kind']} {job['state']}{why}"
+
+
+def _part_measured(job: Document) -> str | None:
+    return job["phase"] if (job["phase"] or "").startswith(MEASURED_PART) else None
 
 
 @click.command()

@@ -15,7 +15,7 @@ from erfnet_jobs.erfnet.lite_cache import lite_model
 from erfnet_jobs.erfnet.lite_file import device_name
 from erfnet_jobs.erfnet.measured_files import MeasuredFiles, measured_files
 from erfnet_jobs.erfnet.versions import versions
-from erfnet_jobs.errors import BadCheckpoint, UsageError
+from erfnet_jobs.errors import BadCheckpoint, BadData, UsageError
 from erfnet_jobs.files import sha256_of
 from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.lite.infer import Inference, run_infer, version_of
@@ -59,7 +59,11 @@ def infer_310(plan: Plan, environment: RankEnvironment, write: Write) -> None:
     )
     checkpoint = plan.inputs[0] if plan.inputs else None
     ran = Ran(spec, folder, checkpoint, model, sha256, files)
-    run_infer(program, inference, Infer310Reports(ran, write).take)
+    reports = Infer310Reports(ran, write)
+    try:
+        run_infer(program, inference, reports.take)
+    except BadData as error:
+        raise (reports.skipped_some() or error) from error
 
 
 def _hello(plan: Plan, environment: RankEnvironment, version: str) -> Hello:

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from erfnet_jobs.choices import ERFNET, HALF
+from erfnet_jobs.choices import ERFNET, HALF, MEASURED_PART
 from erfnet_jobs.erfnet.labels import OUTPUTS
 from erfnet_jobs.erfnet.measured_files import MeasuredFiles
 from erfnet_jobs.erfnet.metrics import Matrix, scores
 from erfnet_jobs.erfnet.overlay import PREVIEW_NAME, PREVIEW_ROWS, REPORTED, page
-from erfnet_jobs.errors import BadCheckpoint
+from erfnet_jobs.errors import BadCheckpoint, BadData
 from erfnet_jobs.files import sha256_of, write_atomically
 from erfnet_jobs.infer_310_spec import Infer310Spec
 from erfnet_jobs.lite.messages import Advanced, Ended, Measured, Message, Saved, Skipped, Started, Stopped
@@ -22,6 +22,8 @@ from erfnet_jobs.plan import CheckpointFile
 from erfnet_jobs.reports import ArtifactWritten, Evaluated, Phase, Progress, Report
 
 METRICS_NAME = "metric.txt"
+# How many of the skipped pictures are named in a job's reason.
+NAMED = 3
 # By what the program saves: what an artifact is called, the one to look at first before the others.
 PICTURES = {"overlay": "overlay", "color": "prediction", "labels": "labels"}
 # What the program writes for bytes of a name that are not UTF-8: no file has that name.
@@ -55,6 +57,8 @@ class Infer310Reports:
         self._engine = ""
         self._reported = 0
         self._first: list[tuple[str, Path]] = []
+        self._skipped: list[str] = []
+        self._images: int | None = None
 
     def take(self, message: Message) -> None:
         """One message of the program. Raises BadCheckpoint where figures are of a model replaced meanwhile."""
@@ -68,11 +72,23 @@ class Infer310Reports:
             case Saved():
                 self._saved(message)
             case Skipped(image, reason):
+                self._skipped.append(Path(image).name)
                 log.warning("skipped: %s: %s", image, reason)
             case Ended():
                 self._ended(message)
             case Stopped():
                 pass  # who runs the program raises it
+
+    def skipped_some(self) -> BadData | None:
+        """What is told where the program has done all pictures but some; None where it has not come to its end."""
+        if self._images is None or not self._skipped:
+            return None
+        total, more = self._images + len(self._skipped), len(self._skipped) - NAMED
+        names = ", ".join(self._skipped[:NAMED]) + (f" and {more} more" if more > 0 else "")
+        return BadData(
+            f"{self._images} of {total} pictures are done, in {self._ran.folder}; skipped, for reasons that the log of "
+            f"rank 0 has: {names}"
+        )
 
     def _saved(self, saved: Saved) -> None:
         if any(NOT_TEXT in path for path in saved.files.values()):
@@ -90,6 +106,7 @@ class Infer310Reports:
             self._artifact("logits", Path(saved.files["logits"]))
 
     def _ended(self, ended: Ended) -> None:
+        self._images = ended.images
         log.info("%d pictures in %.1f s, %.2f a second", ended.images, ended.seconds, ended.images_per_second)
         for name, phase in ended.phases.items():
             times = (phase.mean, phase.p50, phase.p95, phase.p99)
@@ -107,12 +124,12 @@ class Infer310Reports:
         """Report the evaluation, unless it is of a part only: under the hash of all it would be compared with all."""
         ran, files = self._ran, self._ran.files
         if files is None or measured.images != files.images:
-            log.warning(
-                "%d of %s images were measured: the figures are in %s, and not recorded as an evaluation of the data",
-                measured.images,
-                "?" if files is None else files.images,
-                self._ran.folder / METRICS_NAME,
+            total = "?" if files is None else files.images
+            told = (
+                f"{MEASURED_PART} {measured.images} of {total} images: {self._ran.folder / METRICS_NAME} alone has them"
             )
+            log.warning("%s, and the registry has no evaluation", told)
+            self._write(Phase(told))
             return
         if sha256_of(ran.model) != ran.model_sha256:
             raise BadCheckpoint(

@@ -119,15 +119,20 @@ def test_a_part_is_not_recorded_as_the_whole(plan: Plan, caplog: pytest.LogCaptu
     reports = run(with_spec(plan, limit=24))
     assert not [report for report in reports if isinstance(report, Evaluated)]
     assert artifacts(reports)[-1].format == "metrics"
-    assert "24 of 25 images were measured" in caplog.text
+    told = f"figures of 24 of 25 images: {Path(plan.run_dir, 'pictures', 'metric.txt')} alone has them"
+    assert told in caplog.text
+    assert Phase(told) in reports
     assert only(run(with_spec(plan, limit=25)), Evaluated).images == 25
 
 
 def test_skipped_images_fail_the_job_and_lose_nothing(plan: Plan, programs: Programs) -> None:
     programs.script(skip=["frankfurt_000003_000019_leftImg8bit.png"])
     reports: list[Report] = []
-    with pytest.raises(BadData, match="1 of 25 images were skipped"):
+    with pytest.raises(BadData) as fault:
         infer_310(plan, ENVIRONMENT, reports.append)
+    folder = Path(plan.run_dir, "pictures")
+    assert f"24 of 25 pictures are done, in {folder}; skipped" in str(fault.value)
+    assert str(fault.value).endswith("rank 0 has: frankfurt_000003_000019_leftImg8bit.png")
     assert [artifact.format for artifact in artifacts(reports)] == ["labels"] * 20 + ["metrics"]
     assert not [report for report in reports if isinstance(report, Evaluated)]
 
@@ -152,6 +157,15 @@ def test_figures_of_a_model_that_was_replaced_meanwhile_are_not_recorded(plan: P
     with pytest.raises(BadCheckpoint, match="was replaced while it was in use"):
         infer_310(plan, ENVIRONMENT, reports.append)
     assert not [report for report in reports if isinstance(report, Evaluated)]
+
+
+def test_of_many_skipped_images_some_are_named(plan: Plan, programs: Programs) -> None:
+    programs.script(skip=[f"frankfurt_{number:06}_000019_leftImg8bit.png" for number in range(25)])
+    with pytest.raises(BadData, match=r"0 of 25 pictures are done.*000002_000019_leftImg8bit.png and 22 more$"):
+        run(plan)
+    programs.script(error=[3, "no picture in it"])
+    with pytest.raises(BadData, match="no picture in it"):
+        run(plan)
 
 
 def test_nothing_is_saved_where_nothing_is_wanted(plan: Plan) -> None:

@@ -68,7 +68,13 @@ def test_figures_speed_and_files_are_told(shell: Shell, tmp_path: Path) -> None:
     assert f"evaluation  {shell.model}  on val at 64x128, protocol half, 3 images" in out
     assert "mean IoU 0.9890" in out
     assert "speed       2.50 images/s" in out
-    assert f"files       {tmp_path / 'out'}" in out
+    assert f"files       {tmp_path / 'out'}  (3 pictures)" in out
+    assert "labels      " not in out
+    lines = out.splitlines()
+    assert lines[-1] == f"done: plan and logs are in {shell.run_dir}"
+    assert lines.index(next(line for line in lines if "mean IoU" in line)) > lines.index(
+        f"files       {tmp_path / 'out'}  (3 pictures)"
+    )
     assert f"metrics     {tmp_path / 'out' / 'metric.txt'}" in out
     assert "310-infer on 1 rank in" in error
     assert "step 1/3  2.5 img/s  33%" in error
@@ -110,7 +116,13 @@ def test_skipped_images_are_told_with_their_code(shell: Shell) -> None:
     shell.programs.script(skip=["frankfurt_000001_000019_leftImg8bit.png"])
     code, _, error = shell.run("--device", "cpu")
     assert code == BadData.exit_code
-    assert "1 of 3 images were skipped" in error
+    assert "2 of 3 pictures are done" in error
+
+
+def test_figures_of_a_part_are_told_as_such(shell: Shell) -> None:
+    code, out, error = shell.run("--labels", str(shell.data), "--device", "cpu", "--limit", "2")
+    assert code == 0, error
+    assert f"figures of 2 of 3 images: {shell.run_dir / 'pictures' / 'metric.txt'} alone has them" in out
 
 
 def test_what_cannot_be_is_refused_before_anything_is_written(shell: Shell) -> None:
@@ -146,8 +158,9 @@ def test_an_interrupt_leaves_no_process(shell: Shell, number: signal.Signals) ->
 
     eventually(hangs, "the program hangs")
     process.send_signal(number)
-    process.communicate(timeout=60)
+    _, error = process.communicate(timeout=60)
     assert process.returncode == Interrupted.exit_code
+    assert f"1 of 3 pictures are done, in {shell.run_dir / 'pictures'}" in error
     mark = f"here:{shell.run_dir}"
     assert [found for found in living() if has_mark(found.pid, mark)] == []
     assert len(shell.programs.calls) == 2

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from erfnet_jobs.choices import MEASURED_PART
+from erfnet_jobs.cli.live import LiveLine
 from erfnet_jobs.cli.output import (
     Column,
     age,
@@ -25,6 +27,7 @@ from erfnet_jobs.cli.output import (
 )
 from erfnet_jobs.cli.root import run_command
 from erfnet_jobs.cli.status import job_table
+from erfnet_jobs.cli.wait import ended_text, show_job
 
 COLUMNS = (
     Column("id", lambda row: str(row["id"]), right=True),
@@ -136,6 +139,24 @@ def test_the_status_fits_the_terminal(width: int) -> None:
     for word in ("ID", "KIND", "STATE", "PROGRESS"):
         assert word in lines[0]
     assert "needs 8 free devices on one host: 2 of 8" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("state", ["cancelled", "failed", "succeeded", "queued"])
+def test_only_what_goes_on_has_a_time_left(state: str) -> None:
+    assert "ETA" in job_table([job()], 200)[0]
+    assert "ETA" not in job_table([job(state=state)], 200)[0]
+
+
+def test_how_a_job_ended_is_told_once_by_who_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    show_job(LiveLine(), job(ended_at="2026-01-01T00:01:00Z"))
+    assert capsys.readouterr().err == ""
+    assert ended_text(job(state="failed", reason="no\ndata")) == "job 12 train failed: no data"
+
+
+def test_figures_of_a_part_are_told_at_the_end() -> None:
+    phase = f"{MEASURED_PART} 2 of 3 images: /out/metric.txt alone has them"
+    assert ended_text(job(kind="310-infer", state="succeeded", phase=phase)).endswith(f"succeeded: {phase}")
+    assert ended_text(job(state="succeeded", phase="train")) == "job 12 train succeeded"
 
 
 def test_how_far_an_exported_model_is_from_the_network() -> None:
