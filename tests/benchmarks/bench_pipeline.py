@@ -44,12 +44,17 @@ def _quiet(done: int, total: int) -> None:
     """No progress is shown."""
 
 
-def _make_frames(root: Path) -> Path:
-    make_scenes(root, Scenes(FRAMES, 0, FRAME_SIZE, seed=1))
+def soften(root: Path) -> None:
+    """Blur the pictures below a folder a little: their PNGs are as large as Cityscapes' then."""
     for path in root.rglob("*_leftImg8bit.png"):
         with Image.open(path) as picture:
             softened = picture.filter(ImageFilter.GaussianBlur(SOFTNESS))
         softened.save(path)
+
+
+def _make_frames(root: Path) -> Path:
+    make_scenes(root, Scenes(FRAMES, 0, FRAME_SIZE, seed=1))
+    soften(root)
     return root
 
 
