@@ -61,6 +61,15 @@ def _run(program: Path, model: Path, images: Path, output: Path, threads: int, s
     return figures
 
 
+def _slowest(phases: Figures) -> float:
+    """Seconds a picture that the slowest group of threads takes; those that read prepare as well."""
+
+    def seconds(*names: str) -> float:
+        return float(sum(phases[name]["mean"] for name in names) / phases[names[0]]["threads"] / 1000)
+
+    return max(seconds("read", "prepare"), seconds("predict"), seconds("write"))
+
+
 def _speed(folder: Path, program: Path, converter: Path) -> list[Row]:
     threads = threads_per_rank(1)
     models = folder / "models"
@@ -74,11 +83,10 @@ def _speed(folder: Path, program: Path, converter: Path) -> list[Row]:
         alone = _run(program, model, plain, output, threads, "none")["images_per_second"]
         whole = _run(program, model, frames, output, threads, "labels")
         rate = whole["images_per_second"]
-        slowest = max(phase["mean"] for phase in whole["phases_ms"].values()) / 1000
         rates.append(rate)
         against_torch.append(rate * torch)
         against_predict.append(rate / alone)
-        overlap.append(rate * slowest)
+        overlap.append(rate * _slowest(whole["phases_ms"]))
     drawn = _run(program, model, frames, output, threads, "color,overlay")["images_per_second"]
     python = apart(python_inference, models / "checkpoint.ckpt", frames, folder / "python", PYTHON_FRAMES, threads)
     frame = f"{FRAMES} frames of 1024x2048, {threads} threads"
