@@ -53,6 +53,11 @@ class Infer310Spec:
         require(self.precision in PRECISIONS, "precision", self.precision, f"give one of {', '.join(PRECISIONS)}")
         require(self.threads is None or whole(self.threads, 1, 256), "threads", self.threads, "give one from 1 to 256")
         require_folder("output", self.output)
+        if self.output is not None and self.output in (self.images, self.labels):
+            raise UsageError(
+                f"--output {self.output} is the folder of --images or --labels, and what is written there would be "
+                "read as pictures or labels by the next run: give a folder of its own"
+            )
 
     def check_cpu(self) -> None:
         """Raise UsageError where the device that it has got is a CPU, and it must not be one."""

@@ -87,6 +87,11 @@ def infer(plan: Plan, write: Callable[[Report], None]) -> None:
         raise UsageError(f"an inference needs an infer spec, not one of {spec.kind}")
     pictures = _find(Path(spec.images), spec.split)[: spec.limit]
     folder = make_folder(Path(spec.output) if spec.output else Path(plan.run_dir, PICTURES_FOLDER), "--output")
+    if any(folder.samefile(picture.image.parent) for picture in pictures[:1]):
+        raise UsageError(
+            f"--output {folder} is the folder of the pictures themselves, and the next run would read what is written "
+            "there as pictures: give a folder of its own"
+        )
     logits = make_folder(Path(spec.logits), "--logits") if spec.logits else None
     checkpoint = only_input(plan)
     segmentation = Segmentation(checkpoint, spec.size, with_logits=logits is not None)

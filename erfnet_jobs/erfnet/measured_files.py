@@ -26,15 +26,14 @@ def measured_files(images: Path, labels: Path, split: str, cache_dir: Path) -> M
     if is_cityscapes(images) and images.resolve() == labels.resolve():
         pairs = find_pairs(images, split)
         return MeasuredFiles(hash_of_pairs(images, pairs, cache_dir), len(pairs))
-    seen = dict(_pictures(_part(images, IMAGES, split), "images"))
-    return MeasuredFiles(hash_of_files({**seen, **dict(_pictures(_part(labels, LABELS, split), "labels"))}), len(seen))
+    seen = dict(_pictures(images, IMAGES, split, "images"))
+    return MeasuredFiles(hash_of_files({**seen, **dict(_pictures(labels, LABELS, split, "labels"))}), len(seen))
 
 
-def _part(folder: Path, kind: str, split: str) -> Path:
-    return folder / kind / split if (folder / kind).is_dir() else folder
-
-
-def _pictures(folder: Path, name: str) -> Iterator[tuple[str, Path]]:
-    for path in folder.rglob("*"):
+def _pictures(folder: Path, kind: str, split: str, name: str) -> Iterator[tuple[str, Path]]:
+    """Those in the cities of a split, or in a flat folder itself: what lies deeper there the program does not read."""
+    is_tree = (folder / kind).is_dir()
+    place = folder / kind / split if is_tree else folder
+    for path in place.rglob("*") if is_tree else place.iterdir():
         if path.suffix.lower() in SUFFIXES and path.is_file():
-            yield f"{name}/{path.relative_to(folder).as_posix()}", path
+            yield f"{name}/{path.relative_to(place).as_posix()}", path

@@ -138,6 +138,14 @@ def test_a_negative_variance_is_refused_before_it_is_a_root(tmp_path, plan):
         infer(plan, lambda report: None)
 
 
+def test_it_does_not_write_among_the_pictures(tmp_path, plan):
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "images" / "a.png")
+    before = sorted((tmp_path / "images").iterdir())
+    with pytest.raises(UsageError, match="is the folder of the pictures themselves"):
+        infer(replace(plan, spec=replace(plan.spec, output=str(tmp_path / "images"))), lambda _: None)
+    assert sorted((tmp_path / "images").iterdir()) == before
+
+
 def test_a_folder_for_logits_that_cannot_be_made(tmp_path, plan):
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "images" / "a.png")
     (tmp_path / "file").touch()

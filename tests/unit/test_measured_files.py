@@ -31,8 +31,10 @@ def test_a_dataset_whose_labels_are_not_whole_is_refused(data: Path, tmp_path: P
 
 def flat(data: Path, folder: Path) -> tuple[Path, Path]:
     images, labels = folder / "i", folder / "l"
-    shutil.copytree(data / "leftImg8bit" / "val", images)
-    shutil.copytree(data / "gtFine" / "val", labels)
+    for kind, place in (("leftImg8bit", images), ("gtFine", labels)):
+        place.mkdir(parents=True)
+        for path in (data / kind / "val").rglob("*.png"):
+            shutil.copy(path, place)
     return images, labels
 
 
@@ -42,8 +44,9 @@ def test_folders_are_hashed_by_names_and_contents(data: Path, tmp_path: Path) ->
     assert found.images == 3
     assert measured_files(*flat(data, tmp_path / "two"), "val", tmp_path) == found
     (images / "notes.txt").write_text("no picture")
+    shutil.copytree(labels, images / "an older output")
     assert measured_files(images, labels, "val", tmp_path) == found
-    for changed in (*images.rglob("*.png"), *labels.rglob("*.png")):
+    for changed in (*images.glob("*.png"), *labels.glob("*.png")):
         before = changed.read_bytes()
         changed.write_bytes(before + b"\0")
         assert measured_files(images, labels, "val", tmp_path).dataset_hash != found.dataset_hash
@@ -55,7 +58,7 @@ def test_folders_are_hashed_by_names_and_contents(data: Path, tmp_path: Path) ->
 def test_of_two_datasets_only_the_split_counts(data: Path, tmp_path: Path) -> None:
     other = make_dataset(tmp_path / "other", train=1, val=3)
     found = measured_files(data, other, "val", tmp_path)
-    assert found == measured_files(data / "leftImg8bit" / "val", other / "gtFine" / "val", "val", tmp_path)
+    assert found.images == 3
     shutil.rmtree(other / "gtFine" / "train")
     assert measured_files(data, other, "val", tmp_path) == found
     assert found.dataset_hash != dataset_hash(data, "val")

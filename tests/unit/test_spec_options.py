@@ -97,6 +97,12 @@ def test_a_model_says_its_size_itself() -> None:
         spec_of(Infer310Spec, "--model", "M", "--size", "64x128")
 
 
+@pytest.mark.parametrize("output", ["D", "L"])
+def test_310_infer_does_not_write_among_what_it_reads(output: str) -> None:
+    with pytest.raises(UsageError, match=f"--output {output} is the folder of --images or --labels"):
+        spec_of(Infer310Spec, "--checkpoint", "C", "--labels", "L", "--output", output)
+
+
 def test_all_of_export() -> None:
     given = "--format onnx,mindir --size 64x128 --batch 4 --head argmax"
     wanted = ExportSpec("C", ("onnx", "mindir"), (64, 128), 1, 4, "argmax")
