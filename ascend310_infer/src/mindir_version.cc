@@ -19,6 +19,8 @@ constexpr std::uint64_t kProducerName = 2;
 constexpr std::uint64_t kProducerVersion = 3;
 constexpr std::uint64_t kMindIrVersion = 13;
 constexpr std::uint64_t kLastField = 64;
+// How checkpoint.proto's Value begins: field 1, delimited.
+constexpr int kTag = 0x0a;
 constexpr std::uint64_t kLongestName = 200;
 
 class Scanner {
@@ -42,6 +44,9 @@ class Scanner {
     }
     return std::nullopt;
   }
+
+  // What comes next.
+  int Peek() { return left_ == 0 ? std::istream::traits_type::eof() : file_.peek(); }
 
   bool Skip(std::uint64_t bytes) {
     if (bytes > left_) {
@@ -68,11 +73,13 @@ class Scanner {
   std::uint64_t left_;
 };
 
-bool ScanDelimited(Scanner& scanner, std::uint64_t field, std::string& name, std::string& version) {
+bool ScanDelimited(Scanner& scanner, std::uint64_t field, MindirHeader& header, std::string& name,
+                   std::string& version) {
   const auto length = scanner.Varint();
   if (!length) {
     return false;
   }
+  header.checkpoint = header.checkpoint && scanner.Peek() == kTag;
   if ((field != kProducerName && field != kProducerVersion) || *length > kLongestName) {
     return scanner.Skip(*length);
   }
@@ -81,6 +88,11 @@ bool ScanDelimited(Scanner& scanner, std::uint64_t field, std::string& name, std
     (field == kProducerName ? name : version) = *text;
   }
   return text.has_value();
+}
+
+// Whether it is one as far as is known, with a field more.
+bool MayBeCheckpoint(const MindirHeader& header, std::uint64_t field) {
+  return header.checkpoint && field == kIrVersion;
 }
 
 std::string Printable(std::string text) {
@@ -108,6 +120,7 @@ std::string RefusalOf(const std::filesystem::path& model, const MindirHeader& he
 std::optional<MindirHeader> ScanMindir(std::istream& file, std::uint64_t size) {
   Scanner scanner(file, size);
   MindirHeader header;
+  header.checkpoint = size > 0;
   std::string name;
   std::string version;
   while (!scanner.AtEnd()) {
@@ -121,6 +134,7 @@ std::optional<MindirHeader> ScanMindir(std::istream& file, std::uint64_t size) {
       return std::nullopt;
     }
     bool whole = false;
+    header.checkpoint = MayBeCheckpoint(header, field);
     switch (*key & 7U) {
       case kVarint: {
         const auto value = scanner.Varint();
@@ -137,7 +151,7 @@ std::optional<MindirHeader> ScanMindir(std::istream& file, std::uint64_t size) {
         whole = scanner.Skip(4);
         break;
       case kDelimited:
-        whole = ScanDelimited(scanner, field, name, version);
+        whole = ScanDelimited(scanner, field, header, name, version);
         break;
       default:
         break;
@@ -184,6 +198,11 @@ void CheckMindir(const std::filesystem::path& model, const std::string& lite_ver
     throw Fault(ExitCode::kBadModel, model.string() +
                                          " is no MINDIR, or only part of one: give the file that `erfnet-jobs run "
                                          "export --format lite` or MindSpore Lite's converter writes");
+  }
+  if (header->checkpoint) {
+    throw Fault(ExitCode::kBadModel, model.string() +
+                                         " is a MindSpore checkpoint, not a MINDIR: give it to `erfnet-jobs run "
+                                         "310-infer --checkpoint`, or first to `erfnet-jobs run export --format lite`");
   }
   const auto newest = NewestReadable(lite_version);
   if (newest && header->version && *header->version > *newest) {

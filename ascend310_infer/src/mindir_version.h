@@ -15,6 +15,8 @@ struct MindirHeader {
   std::optional<std::uint64_t> version;
   // ModelProto.producer_name and .producer_version, what wrote the file.
   std::string producer;
+  // All of it is Checkpoint.value (field 1), messages that begin with a tag: a checkpoint, not a MINDIR.
+  bool checkpoint = false;
 };
 
 // Scans the top level of a protobuf message; nothing where it is none. `size` bytes are there, and fields that do not

@@ -13,6 +13,8 @@
 namespace erfnet {
 namespace {
 
+using std::string_literals::operator""s;
+
 // Fields of ModelProto: producer_name, producer_version, a graph of 3 bytes, little_endian, mind_ir_version.
 const std::string kModel =
     "\x12\x09MindSpore\x1a\x06"
@@ -52,6 +54,19 @@ TEST_CASE("text, long lengths and endless numbers are no model") {
   CHECK_FALSE(Scan("\x08\x04" + kModel).has_value());
 }
 
+// Checkpoint: two values of a tag and a tensor each.
+const std::string kCheckpoint = "\x0a\x05\x0a\x01w\x12\x00\x0a\x05\x0a\x01x\x12\x00"s;
+
+TEST_CASE("tells checkpoints from models") {
+  CHECK(Scan(kCheckpoint).value_or(MindirHeader{}).checkpoint);
+  CHECK_FALSE(Scan(kModel).value_or(MindirHeader{{}, "", true}).checkpoint);
+  CHECK_FALSE(Scan("\x0a\x05"
+                   "0.1.1")
+                  .value_or(MindirHeader{{}, "", true})
+                  .checkpoint);
+  CHECK_FALSE(Scan(kCheckpoint + kModel).value_or(MindirHeader{{}, "", true}).checkpoint);
+}
+
 TEST_CASE("any bytes are scanned to an end") {
   std::mt19937 random(1);
   for (int run = 0; run < 2000; ++run) {
@@ -77,6 +92,8 @@ TEST_CASE("refuses with both versions and the way that works") {
   ExpectFault([&] { CheckMindir(model, "2.0.0"); }, ExitCode::kBadModel,
               {"model.mindir", "version 3", "MindSpore 2.10.0", "2.0.0", "up to version 1", "--format lite"});
   CheckMindir(model, "2.10.0");
+  ExpectFault([&] { CheckMindir(folder.Write("a.ckpt", kCheckpoint), "2.0.0"); }, ExitCode::kBadModel,
+              {"a.ckpt is a MindSpore checkpoint", "--checkpoint"});
   ExpectFault([&] { CheckMindir(folder.path() / "none", "2.0.0"); }, ExitCode::kBadModel,
               {"there is no model", "none"});
   ExpectFault([&] { CheckMindir(folder.path(), "2.0.0"); }, ExitCode::kBadModel, {"is no MINDIR"});
