@@ -293,16 +293,20 @@ std::string Usage() {
 Segments pictures with ERFNet on Ascend 310 and 310P, or on a CPU.
 
   --model FILE         the model: a MINDIR that this MindSpore Lite reads
-  --images DIR|FILE... pictures (PNG, JPEG): files, folders of them, or a dataset in Cityscapes' layout (the dataset,
-                       its leftImg8bit, a split or a city)
+  --images DIR|FILE... pictures (PNG, JPEG): files, folders of them, or a
+                       dataset in Cityscapes' layout (the dataset, its
+                       leftImg8bit, a split or a city)
   --output DIR         where the results are written; made if it is missing
-  --labels DIR         also measure: the dataset, its gtFine, or a folder of label files named after the pictures
+  --labels DIR         also measure: the dataset, its gtFine, or a folder of
+                       label files named after the pictures
   --split NAME         which split of a dataset (default: val)
   --limit N            only the first N pictures
   --device DEVICE      cpu, or ascend:N (default: cpu)
-  --threads N          threads of the engine on the CPU (default: one for each core)
+  --threads N          threads of the engine on the CPU (default: one for each
+                       core)
   --precision P        fp32 or fp16 (default: fp32)
-  --save WHAT,...      some of labels, color, overlay, logits, or none (default: labels)
+  --save WHAT,...      some of labels, color, overlay, logits, or none
+                       (default: labels)
   --json               print one JSON document a line instead of text
   --help, --version    print this or the versions, and end
 )";

@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <sstream>
+#include <string>
+
 #include "expect_fault.h"
 
 namespace erfnet {
@@ -65,6 +68,13 @@ TEST_CASE("needs nothing for help and version") {
   CHECK(Parse({"--help"}).help);
   CHECK(Parse({"--version"}).version);
   CHECK(Usage().find("--precision") != std::string::npos);
+}
+
+TEST_CASE("helps within 80 columns") {
+  std::istringstream lines(Usage());
+  for (std::string line; std::getline(lines, line);) {
+    CHECK_MESSAGE(line.size() <= 80, line);
+  }
 }
 
 TEST_CASE("names what is missing") {
