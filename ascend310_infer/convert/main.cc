@@ -13,12 +13,14 @@
 #include <system_error>
 #include <vector>
 
+#include "captured_output.h"
 #include "child.h"
 #include "converter.h"
 #include "fault.h"
 #include "files.h"
 #include "lite_model.h"
 #include "one_line.h"
+#include "tell.h"
 
 namespace {
 
@@ -130,19 +132,24 @@ void Convert(const Arguments& arguments) {
   erfnet::MoveFile(made, arguments.output);
 }
 
+int Run(const std::vector<std::string>& words) {
+  if (words.size() == 1 && (words[0] == "--help" || words[0] == "-h" || words[0] == "--version")) {
+    erfnet::Tell(std::cout, words[0] == "--version" ? "erfnet_convert " ERFNET_INFER_VERSION " (MindSpore Lite " +
+                                                          erfnet::LiteVersion() + ")\n"
+                                                    : kUsage);
+    return 0;
+  }
+  Convert(Parse(words));
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
-  if (words.size() == 1 && (words[0] == "--help" || words[0] == "-h" || words[0] == "--version")) {
-    std::cout << (words[0] == "--version"
-                      ? "erfnet_convert " ERFNET_INFER_VERSION ", MindSpore Lite " + erfnet::LiteVersion() + "\n"
-                      : kUsage);
-    return 0;
-  }
   try {
-    Convert(Parse(words));
-    return 0;
+    erfnet::LetWarningsBeLogged(argv);
+    return Run(words);
   } catch (const Fault& fault) {
     std::cerr << "erfnet_convert: " << erfnet::OneLine(fault.what()) << '\n';
     return static_cast<int>(fault.code());

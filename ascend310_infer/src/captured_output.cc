@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <iostream>
 #include <sstream>
 #include <string_view>
 #include <system_error>
@@ -18,6 +20,17 @@ namespace {
 
 constexpr std::size_t kLongestReason = 300;
 constexpr std::string_view kException = "Catch exception: ";
+// Of GLOG_v: 0 debug, 1 info, 2 warning, 3 error.
+constexpr const char* kLevel = "GLOG_v";
+constexpr const char* kWarnings = "2";
+
+std::string_view Level() {
+  const char* level = std::getenv(kLevel);
+  return level == nullptr ? kWarnings : level;
+}
+
+// Whether all that MindSpore Lite logs is to be seen.
+bool SeesAll() { return Level() == "0" || Level() == "1"; }
 
 std::string ReadAll(int file) {
   std::string text;
@@ -52,10 +65,18 @@ std::string Shown(std::string text) {
 
 }  // namespace
 
-CapturedOutput::CapturedOutput() {
-  if (std::getenv("GLOG_v") != nullptr) {
+void LetWarningsBeLogged(char* const* argv) {
+  if (SeesAll() || Level() == kWarnings) {
     return;
   }
+  setenv(kLevel, kWarnings, 1);
+  // The libraries of MindSpore Lite ask for it when they are loaded.
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
+  execv(program.c_str(), argv);
+  throw std::system_error(errno, std::generic_category(), program.string() + " cannot start itself anew");
+}
+
+CapturedOutput::CapturedOutput() : shown_(SeesAll()) {
   std::fflush(stdout);
   file_ = memfd_create("lite", MFD_CLOEXEC);
   output_ = dup(STDOUT_FILENO);
@@ -71,9 +92,8 @@ std::string CapturedOutput::Release() {
   if (file_ < 0) {
     return "";
   }
-  const int file = file_;
   std::fflush(stdout);
-  const std::string text = ReadAll(file);
+  const std::string text = ReadAll(file_);
   Restore();
   return text;
 }
@@ -85,6 +105,9 @@ void CapturedOutput::Restore() {
   std::fflush(stdout);
   dup2(output_, STDOUT_FILENO);
   dup2(error_, STDERR_FILENO);
+  if (shown_) {
+    std::cerr << ReadAll(file_) << std::flush;
+  }
   for (const int descriptor : {std::exchange(file_, -1), output_, error_}) {
     close(descriptor);
   }

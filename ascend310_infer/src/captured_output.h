@@ -6,8 +6,12 @@
 
 namespace erfnet {
 
-// Takes standard output and error of the whole process from when it is made until Release. With GLOG_v in the
-// environment, which says how much MindSpore Lite tells, nothing is taken. Throws std::system_error.
+// Starts the program anew with GLOG_v=2 in the environment where that is higher, as in jobs: MindSpore Lite would not
+// log the reasons that are looked for. To be called first. Throws std::system_error.
+void LetWarningsBeLogged(char* const* argv);
+
+// Takes standard output and error of the whole process from when it is made until Release. With GLOG_v=0 or 1 in the
+// environment what was taken is shown then. Throws std::system_error.
 class CapturedOutput {
  public:
   CapturedOutput();
@@ -21,6 +25,7 @@ class CapturedOutput {
  private:
   void Restore();
 
+  bool shown_;
   int file_ = -1;
   int output_ = -1;
   int error_ = -1;

@@ -2,6 +2,7 @@
 #include <ostream>
 
 #include "reporter.h"
+#include "tell.h"
 
 namespace erfnet {
 namespace {
@@ -86,10 +87,7 @@ class AsJson : public Reporter {
  private:
   void Print(const Json& event) {
     // File names may hold bytes that are no UTF-8.
-    out_ << event.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n' << std::flush;
-    if (!out_) {
-      throw Fault(ExitCode::kUnexpected, "standard output takes no more: whoever read it has ended");
-    }
+    Tell(out_, event.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n');
   }
 
   std::ostream& out_;

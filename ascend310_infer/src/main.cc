@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "arguments.h"
+#include "captured_output.h"
 #include "crash_guard.h"
 #include "descriptor_stream.h"
 #include "device_check.h"
@@ -25,6 +26,7 @@
 #include "pictures.h"
 #include "pipeline.h"
 #include "reporter.h"
+#include "tell.h"
 
 namespace {
 
@@ -172,11 +174,12 @@ ExitCode Run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   try {
+    erfnet::LetWarningsBeLogged(argv);
     const Arguments arguments = erfnet::ParseArguments(argc, argv);
     if (arguments.help || arguments.version) {
-      std::cout << (arguments.help
-                        ? erfnet::Usage()
-                        : "erfnet_infer " ERFNET_INFER_VERSION " (MindSpore Lite " + erfnet::LiteVersion() + ")\n");
+      erfnet::Tell(std::cout, arguments.help ? erfnet::Usage()
+                                             : "erfnet_infer " ERFNET_INFER_VERSION " (MindSpore Lite " +
+                                                   erfnet::LiteVersion() + ")\n");
       return 0;
     }
     return static_cast<int>(Run(arguments));

@@ -82,7 +82,7 @@ class Reporter {
   [[nodiscard]] virtual std::chrono::milliseconds Interval() const = 0;
 };
 
-// The lines that ascend310_infer/README.md describes. Throws Fault (kUnexpected) where `out` takes no more.
+// The lines that ascend310_infer/README.md describes. Throws Fault where `out` takes no more, as Tell.
 std::unique_ptr<Reporter> JsonReporter(std::ostream& out);
 
 // For people; with `terminal` progress stays on one line.

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 namespace erfnet {
 namespace {
@@ -23,10 +24,29 @@ TEST_CASE("takes what is written to the standard streams, and gives them back") 
   CHECK(captured.Release().empty());
 }
 
-TEST_CASE("takes nothing where somebody wants to see it") {
-  setenv("GLOG_v", "1", 1);
-  CapturedOutput captured;
-  CHECK(captured.Release().empty());
+// What is taken of a line, and what standard error shows of it afterwards.
+std::pair<std::string, std::string> TakenAndShown() {
+  CapturedOutput around;
+  std::string taken;
+  {
+    CapturedOutput captured;
+    const std::string text = "a reason\n";
+    const ssize_t written = write(STDERR_FILENO, text.data(), text.size());
+    CHECK(written == static_cast<ssize_t>(text.size()));
+    taken = captured.Release();
+  }
+  return {taken, around.Release()};
+}
+
+TEST_CASE("takes as much at any level of GLOG_v, and shows it where all is to be seen") {
+  for (const char* level : {"0", "1"}) {
+    setenv("GLOG_v", level, 1);
+    CHECK(TakenAndShown() == std::pair<std::string, std::string>("a reason\n", "a reason\n"));
+  }
+  for (const char* level : {"2", "3", "4", ""}) {
+    setenv("GLOG_v", level, 1);
+    CHECK(TakenAndShown() == std::pair<std::string, std::string>("a reason\n", ""));
+  }
   unsetenv("GLOG_v");
 }
 

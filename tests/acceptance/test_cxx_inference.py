@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -234,6 +235,36 @@ def test_models_that_cannot_be_used(programs: Programs, frames: object, tmp_path
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (11, "", 1)
         assert all(part in done.stderr for part in (name, *parts)), done.stderr
         assert not output.exists()
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3, 4])
+def test_reasons_are_found_whatever_lite_is_to_log(
+    programs: Programs, model: Path, frames: object, tmp_path: Path, level: int
+) -> None:
+    """Jobs have GLOG_v=3, with which MindSpore Lite logs no warnings."""
+    (tmp_path / "empty.mindir").write_bytes(b"\x0a\x050.1.1\x50\x01")
+    environ = os.environ | {"GLOG_v": str(level)}
+    where = ("--images", programs.folder / "images", "--output", tmp_path / "out")
+    done = programs.run(programs.infer, "--model", tmp_path / "empty.mindir", *where, env=environ)
+    assert done.returncode == 11
+    assert "does not load" in done.stderr
+    assert "Parse model producer name" in done.stderr.split("does not load")[1]
+    done = programs.run(programs.infer, "--model", model, *where, "--precision", "fp16", env=environ)
+    assert done.returncode == 2
+    assert "computes in fp32 on this CPU" in done.stderr
+    assert (done.stderr.count("\n") == 1) == (level > 1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_and_versions_say_where_nobody_can_be_told(programs: Programs) -> None:
+    for program in (programs.infer, programs.convert):
+        version = programs.run(program, "--version").stdout
+        assert re.fullmatch(rf"{program.name} [0-9.]+ \(MindSpore Lite [0-9.]+\)\n", version)
+        for option in ("--help", "--version"):
+            with Path("/dev/full").open("w") as full:
+                done = subprocess.run([program, option], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+            assert done.returncode == 13
+            assert done.stderr.startswith(f"{program.name}: standard output takes no more (No space left on device)")
 
 
 def spoil(source: Path, spoilt: Path) -> None:
