@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstddef>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <sstream>
@@ -21,6 +22,7 @@
 #include "files.h"
 #include "interrupts.h"
 #include "lite_model.h"
+#include "metric.h"
 #include "mindir_version.h"
 #include "one_line.h"
 #include "pictures.h"
@@ -85,6 +87,16 @@ void RefuseLogitsOfClasses(const Arguments& arguments, const erfnet::ModelForm& 
   }
 }
 
+// For people, also beside JSON.
+void Note(const std::string& text) { std::cerr << "erfnet_infer: " << text << '\n'; }
+
+void NoteOthers(std::size_t count) {
+  if (count > 0) {
+    Note(std::to_string(count) + (count == 1 ? " other file" : " other files") +
+         " among the images left alone: .png, .jpg and .jpeg are taken");
+  }
+}
+
 std::unique_ptr<erfnet::Reporter> MakeReporter(const Arguments& arguments, std::ostream& out) {
   return arguments.json ? erfnet::JsonReporter(out) : erfnet::TextReporter(out, isatty(STDERR_FILENO) == 1);
 }
@@ -113,6 +125,10 @@ ExitCode Infer(const Arguments& arguments, erfnet::Reporter& reporter, int told,
   const erfnet::LoadedModel model = Load(arguments, threads.predictors, told);
   RefuseLogitsOfClasses(arguments, model.form);
   erfnet::MakeFolder(arguments.output);
+  NoteOthers(erfnet::CountOthers(arguments.images));
+  if (erfnet::RemoveMetric(arguments.output)) {
+    Note("removed metric.txt and metric.json of an earlier run from " + arguments.output.string());
+  }
   reporter.Started({erfnet::LiteVersion(), arguments.device, static_cast<int>(cores), arguments.precision,
                     pictures.size(), Labelled(pictures), arguments.model, model.form});
   const erfnet::Work work{pictures,        arguments.labels.has_value(),

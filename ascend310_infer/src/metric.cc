@@ -2,13 +2,18 @@
 
 #include <cstdint>
 #include <optional>
+#include <system_error>
 #include <vector>
 
+#include "fault.h"
 #include "files.h"
 #include "torch_text.h"
 
 namespace erfnet {
 namespace {
+
+constexpr const char* kText = "metric.txt";
+constexpr const char* kJson = "metric.json";
 
 std::vector<std::optional<double>> ClassIous(const Confusion& confusion) {
   std::vector<std::optional<double>> ious;
@@ -76,9 +81,22 @@ std::string MetricText(const Metric& metric) {
 
 void WriteMetric(const std::filesystem::path& folder, const Metric& metric) {
   const std::string text = MetricText(metric);
-  WriteFile(folder / "metric.txt", text.data(), text.size());
+  WriteFile(folder / kText, text.data(), text.size());
   const std::string json = ToJson(metric).dump(2) + "\n";
-  WriteFile(folder / "metric.json", json.data(), json.size());
+  WriteFile(folder / kJson, json.data(), json.size());
+}
+
+bool RemoveMetric(const std::filesystem::path& folder) {
+  bool any = false;
+  for (const char* name : {kJson, kText}) {
+    std::error_code error;
+    any = std::filesystem::remove(folder / name, error) || any;
+    if (error) {
+      throw Fault(ExitCode::kUsage, (folder / name).string() + " is of an earlier run and cannot be removed (" +
+                                        error.message() + "): remove it, or give another --output");
+    }
+  }
+  return any;
 }
 
 }  // namespace erfnet

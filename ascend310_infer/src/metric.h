@@ -33,6 +33,10 @@ std::string MetricText(const Metric& metric);
 // metric.txt and metric.json. Throws Fault as NewFile.
 void WriteMetric(const std::filesystem::path& folder, const Metric& metric);
 
+// Removes both: those of an earlier run would be taken for those of what is written from now on. Says whether there was
+// one. Throws Fault (kUsage) where one cannot be removed.
+bool RemoveMetric(const std::filesystem::path& folder);
+
 }  // namespace erfnet
 
 #endif  // ASCEND310_INFER_METRIC_H_

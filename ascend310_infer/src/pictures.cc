@@ -79,11 +79,13 @@ Paths SplitPictures(const fs::path& split) {
                                       "; give one with --split");
 }
 
+// A dataset in Cityscapes' layout, or the folder of its images.
+bool IsDataset(const fs::path& folder) { return IsFolder(folder / kImages) || NameOf(folder) == kImages; }
+
 // Whatever kind of folder it is: a dataset, its leftImg8bit, a split, or one with pictures in it, as a city is.
 Paths FolderPictures(const fs::path& folder, const std::string& split) {
-  const bool is_root = IsFolder(folder / kImages);
-  if (is_root || NameOf(folder) == kImages) {
-    const fs::path images = is_root ? folder / kImages : folder;
+  if (IsDataset(folder)) {
+    const fs::path images = IsFolder(folder / kImages) ? folder / kImages : folder;
     Paths found = IsFolder(images / split) ? SplitPictures(images / split) : Paths();
     if (found.empty()) {
       RefuseSplit(images, split);
@@ -203,6 +205,19 @@ void CheckApart(const std::vector<Picture>& pictures, const fs::path& output) {
                                         "give another");
     }
   }
+}
+
+std::size_t CountOthers(const Paths& images) {
+  std::size_t count = 0;
+  for (const fs::path& given : images) {
+    if (!IsFolder(given) || IsDataset(given) || FlatPictures(given).empty()) {
+      continue;
+    }
+    const Paths entries = EntriesIn(given);
+    count += static_cast<std::size_t>(std::count_if(
+        entries.begin(), entries.end(), [](const fs::path& path) { return IsFile(path) && !IsPicture(path); }));
+  }
+  return count;
 }
 
 }  // namespace erfnet

@@ -2,6 +2,7 @@
 #ifndef ASCEND310_INFER_PICTURES_H_
 #define ASCEND310_INFER_PICTURES_H_
 
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -24,6 +25,9 @@ std::vector<Picture> FindPictures(const std::vector<std::filesystem::path>& imag
 // Throws Fault (kUsage) where `output` is the folder of a picture or label: what is written there could replace one,
 // and would be taken for pictures the next time.
 void CheckApart(const std::vector<Picture>& pictures, const std::filesystem::path& output);
+
+// How many files FindPictures leaves alone in flat folders, for they are not called as pictures that it reads.
+std::size_t CountOthers(const std::vector<std::filesystem::path>& images);
 
 }  // namespace erfnet
 

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "expect_fault.h"
 #include "temporary_folder.h"
 
 namespace erfnet {
@@ -44,6 +45,17 @@ TEST_CASE("writes the reference's text beside it") {
   CHECK(text.rfind("mean_iou:  0.625\niou_class:  tensor([0.7500, 0.5000,    nan,", 0) == 0);
   CHECK(text.find(" dtype=torch.float64)\n") == text.size() - 22);
   CHECK(nlohmann::json::parse(ContentOf(folder.path() / "metric.json"))["mean_iou"] == 0.625);
+}
+
+TEST_CASE("removes those of an earlier run, and nothing else") {
+  const TemporaryFolder folder;
+  (void)folder.Write("a_pred_labelIds.png", "");
+  CHECK_FALSE(RemoveMetric(folder.path()));
+  WriteMetric(folder.path(), Measured());
+  CHECK(RemoveMetric(folder.path()));
+  CHECK(folder.Names() == std::vector<std::string>{"a_pred_labelIds.png"});
+  (void)folder.Write("metric.txt/a", "");
+  ExpectFault([&] { RemoveMetric(folder.path()); }, ExitCode::kUsage, {"metric.txt", "--output"});
 }
 
 }  // namespace

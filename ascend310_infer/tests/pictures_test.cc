@@ -123,5 +123,16 @@ TEST_CASE("refuses what holds nothing, naming it") {
               {"none of the labels"});
 }
 
+TEST_CASE("counts the files that it leaves alone") {
+  const TemporaryFolder folder;
+  for (const char* name : {"a.png", "b.bmp", "c.tif", "d.txt", "in/e.bmp"}) {
+    (void)folder.Write(name, "");
+  }
+  CHECK(CountOthers({folder.path()}) == 3);
+  CHECK(CountOthers({folder / "a.png", folder / "in"}) == 0);
+  WriteDataset(folder);
+  CHECK(CountOthers({folder / "leftImg8bit", folder.path()}) == 0);
+}
+
 }  // namespace
 }  // namespace erfnet

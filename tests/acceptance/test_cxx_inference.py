@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -317,6 +318,23 @@ def test_its_own_pictures_are_not_replaced(programs: Programs, model: Path, fram
     assert [event["event"] for event in events] == ["error"]
     assert "--output" in events[0]["message"]
     assert sorted(images.iterdir()) == there
+
+
+def test_figures_of_an_earlier_run_and_files_left_alone_are_told(
+    programs: Programs, model: Path, frames: object, tmp_path: Path
+) -> None:
+    images, output = tmp_path / "images", tmp_path / "out"
+    shutil.copytree(programs.folder / "images", images)
+    where = ("--model", model, "--images", images, "--output", output, "--limit", 1)
+    programs.events(*where, "--labels", programs.folder / "labels")
+    assert {"metric.txt", "metric.json"} <= {path.name for path in output.iterdir()}
+    (images / "scan.bmp").touch()
+    done = programs.run(programs.infer, *where, "--json")
+    assert done.returncode == 0
+    left, removed = done.stderr.splitlines()
+    assert left == "erfnet_infer: 1 other file among the images left alone: .png, .jpg and .jpeg are taken"
+    assert removed == f"erfnet_infer: removed metric.txt and metric.json of an earlier run from {output}"
+    assert [path.suffix for path in output.iterdir()] == [".png"]
 
 
 def limited(size: int) -> Callable[[], None]:
