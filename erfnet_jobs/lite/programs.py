@@ -21,6 +21,7 @@ LIBRARIES = ("runtime/lib", "tools/converter/lib")
 VISIBLE_DEVICES = "ASCEND_RT_VISIBLE_DEVICES"
 # Ranks are started with few messages of MindSpore; the reasons of Lite are among those left out by it.
 LOG_LEVEL = "GLOG_v"
+TALKATIVE = frozenset({"0", "1"})  # all, and information; by default it is warnings
 REMEDY = f"build it on this host with 'make infer310'; {SETTING} says where it is if not beside this Python or on PATH"
 
 
@@ -78,10 +79,12 @@ def find_vendor_convert(environ: Mapping[str, str] = os.environ) -> Path | None:
 def lite_environ(base: Mapping[str, str] = os.environ) -> dict[str, str]:
     """`base` for a process with MindSpore Lite in it: its libraries are found, and all devices of the host are seen.
 
-    It holds nothing that opens registry and queues.
-    It says by default, whatever MindSpore is told to say: its warnings are the reasons of its errors.
+    It holds nothing that opens registry and queues. Where `base` has MindSpore say less than by default, the process
+    does not: Lite's warnings are the reasons of its errors.
     """
-    environ = {name: value for name, value in base.items() if name not in SECRETS | {VISIBLE_DEVICES, LOG_LEVEL}}
+    environ = {name: value for name, value in base.items() if name not in SECRETS | {VISIBLE_DEVICES}}
+    if environ.get(LOG_LEVEL) not in TALKATIVE:
+        environ.pop(LOG_LEVEL, None)
     home = base.get(LITE_HOME)
     folders = [str(Path(home, place)) for place in LIBRARIES if Path(home, place).is_dir()] if home else []
     known = base.get("LD_LIBRARY_PATH", "")

@@ -99,6 +99,7 @@ def test_the_environment_of_lite(tmp_path: Path) -> None:
     found = lite_environ({**base, "LD_LIBRARY_PATH": "/cann"})["LD_LIBRARY_PATH"]
     assert found == f"{tmp_path}/runtime/lib:{tmp_path}/tools/converter/lib:/cann"
     assert lite_environ({"LD_LIBRARY_PATH": "/cann"}) == {"LD_LIBRARY_PATH": "/cann"}
+    assert lite_environ({"GLOG_v": "1"}) == {"GLOG_v": "1"}
     assert programs.SETTING == "ERFNET_JOBS_INFER_310"
 
 
