@@ -66,5 +66,5 @@ class Infer310Spec:
         if self.precision == FP16:
             raise UsageError(
                 "--precision fp16 is for Ascend, and this is a CPU, on which MindSpore Lite computes in fp32: "
-                "leave it out, or leave out --allow-cpu"
+                "leave it out, or keep to a 310 or 310P (no --allow-cpu, no --device cpu)"
             )
