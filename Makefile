@@ -73,6 +73,9 @@ lite: | $(BIN)/python
 	@echo "MindSpore Lite is in $(if $(NEEDS_LITE),$(LITE)/mindspore_lite,LITE_HOME=$(LITE_HOME))"
 
 infer310: $(NEEDS_LITE) | $(BIN)/python
+	@[ -z '$(LITE_HOME)' ] || [ -e '$(LITE_HOME)/runtime/include/api/model.h' ] || [ -e '$(LITE_HOME)/include/api/model.h' ] || { \
+		echo "LITE_HOME=$(LITE_HOME) is no MindSpore Lite, it has no runtime/include/api/model.h: correct it," \
+			"or leave it out on x86_64 to take PyPI's"; exit 2; }
 	@missing=$$(ascend310_infer/missing_packages programs); [ -z "$$missing" ] || { \
 		echo "erfnet_infer cannot be built, not installed: $$missing"; exit 2; }
 	@echo "Building erfnet_infer and erfnet_convert into $(BIN)"

@@ -1,0 +1,35 @@
+"""How the C++ programs are built: a wrong LITE_HOME is told, and ascend310_infer/README.md knows every preset."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("home", ["none", "empty", "file"])
+def test_a_wrong_lite_home_is_told_in_one_line_before_anything_is_built(tmp_path: Path, home: str) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    command = ["make", "infer310", f"LITE_HOME={tmp_path / home}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    said = done.stdout.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith(f"LITE_HOME={tmp_path / home} is no MindSpore Lite")
+    assert not (tmp_path / "build").exists()
+
+
+def test_the_readme_of_the_programs_names_every_preset() -> None:
+    folder = ROOT / "ascend310_infer"
+    presets = json.loads((folder / "CMakePresets.json").read_text())["configurePresets"]
+    rows = [line for line in (folder / "README.md").read_text().splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in row.split("|")[1].replace("`", "").replace(" ", "").split(",")}
+    assert {preset["name"] for preset in presets if not preset.get("hidden")} <= named
