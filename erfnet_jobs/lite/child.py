@@ -53,7 +53,10 @@ class Ending:
         if self.code < 0:
             return RanksFailed(f"{what}: {self.name} was ended by {_signal_name(-self.code)}; {self.told}")
         if self.code == NOT_LOADED:
-            lost = f"{self.name} does not start, as where {LITE_HOME} does not name MindSpore Lite's folder"
+            lost = (
+                f"{self.name} does not start, as where MindSpore Lite's folder has moved since it was built: say "
+                f"'make infer310' again, or set {LITE_HOME} to where it is now"
+            )
             return MissingDependency(f"{what}: {lost}; {self.told}")
         return from_exit_code(self.code)(f"{what}: {self.name} ended with exit code {self.code}; {self.told}")
 

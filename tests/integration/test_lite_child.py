@@ -145,7 +145,7 @@ def test_a_program_that_cannot_be_started(tmp_path: Path, images: Path, content:
 
 def test_a_program_whose_libraries_are_not_found(tmp_path: Path, images: Path) -> None:
     programs = install(tmp_path / "bin", code=127, silent=True, errors=["error while loading shared libraries: x.so"])
-    with pytest.raises(MissingDependency, match=r"LITE_HOME.*loading shared libraries"):
+    with pytest.raises(MissingDependency, match=r"make infer310.*LITE_HOME.*loading shared libraries"):
         run_infer(programs.infer, inference(images), lambda message: None)
 
 
