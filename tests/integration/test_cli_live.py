@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -100,8 +101,10 @@ def test_submit_can_wait_for_all_that_it_made(shell: LiveShell) -> None:
     assert code == 0, err
     assert out.count("succeeded") == 3
     assert shell("best", "--path")[1].endswith(".ckpt\n")
-    assert "ERFNet.onnx  (differs by 3.0e-08 of the largest logit)" in shell("status", 3)[1]
-    assert json.loads(shell("status", 3, "--json")[1])["artifacts"][0]["difference"] == 3e-8
+    (export,) = re.findall(r"job (\d+) export succeeded", out)
+    (file,) = (line for line in shell("status", export)[1].splitlines() if "ERFNet.onnx" in line)
+    assert file.endswith("  (differs by 3.0e-08 of the largest logit)")
+    assert json.loads(shell("status", export, "--json")[1])["artifacts"][0]["difference"] == 3e-8
 
     code, out, err = shell("submit", "train", "--data", data, "--then", "export", "--wait", "--json")
     assert code == 0, err
