@@ -9,6 +9,8 @@
 namespace erfnet {
 
 void Tell(std::ostream& out, const std::string& text) {
+  // What failed before fails again, with its reason.
+  out.clear();
   errno = 0;
   out << text << std::flush;
   if (out) {

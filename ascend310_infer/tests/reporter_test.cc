@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -66,11 +67,11 @@ TEST_CASE("tells programs one document a line") {
   CHECK(Last(out) == nlohmann::json{{"event", "error"}, {"exit_code", 13}, {"message", "no room"}});
 }
 
-TEST_CASE("whoever closes standard output ends the program") {
-  std::ostringstream out;
-  out.setstate(std::ios::badbit);
+TEST_CASE("standard output that takes no more ends the program, with the reason each time") {
+  std::ofstream out("/dev/full");
   const auto reporter = JsonReporter(out);
-  ExpectFault([&] { reporter->Advanced({}); }, ExitCode::kUnexpected, {"standard output"});
+  ExpectFault([&] { reporter->Advanced({}); }, ExitCode::kDiskFull, {"standard output", "No space left"});
+  ExpectFault([&] { reporter->Failed(ExitCode::kDiskFull, "no room"); }, ExitCode::kDiskFull, {"No space left"});
 }
 
 TEST_CASE("keeps progress on one line of a terminal, and ends it before other text") {

@@ -268,6 +268,17 @@ def test_help_and_versions_say_where_nobody_can_be_told(programs: Programs) -> N
             assert done.stderr.startswith(f"{program.name}: standard output takes no more (No space left on device)")
 
 
+def test_documents_that_find_no_room_end_it_with_the_reason(
+    programs: Programs, model: Path, frames: object, tmp_path: Path
+) -> None:
+    command = [programs.infer, "--model", model, "--images", programs.folder / "images", "--output", tmp_path, "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 13
+    assert done.stderr.startswith("erfnet_infer: standard output takes no more (No space left on device)")
+    assert done.stderr.count("\n") == 1
+
+
 def spoil(source: Path, spoilt: Path) -> None:
     """Write paddings in MindSpore's order, as its export does: MindSpore Lite converts it, but cannot run that."""
     model = onnx.load(source)
