@@ -55,7 +55,7 @@ class Infer310Spec:
         require_folder("output", self.output)
         if self.output is not None and self.output in (self.images, self.labels):
             raise UsageError(
-                f"--output {self.output} is the folder of --images or --labels, and what is written there would be "
+                f"--output {self.output} is the folder of --images or --labels, and what is written there may be "
                 "read as pictures or labels by the next run: give a folder of its own"
             )
 

@@ -73,7 +73,7 @@ class Infer310Reports:
                 self._saved(message)
             case Skipped(image, reason):
                 self._skipped.append(Path(image).name)
-                log.warning("skipped: %s: %s", image, reason)
+                log.warning("skipped: %s", reason if image in reason else f"{image}: {reason}")
             case Ended():
                 self._ended(message)
             case Stopped():

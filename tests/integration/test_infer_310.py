@@ -15,10 +15,12 @@ from PIL import Image
 from erfnet_jobs.ascend.environment import RankEnvironment
 from erfnet_jobs.erfnet.data_hash import dataset_hash
 from erfnet_jobs.erfnet.infer_310 import infer_310
+from erfnet_jobs.erfnet.infer_310_reports import Infer310Reports, Ran
 from erfnet_jobs.erfnet.metrics import scores
 from erfnet_jobs.errors import BadCheckpoint, BadData, DeviceLost, MissingDependency, RanksFailed, UsageError
 from erfnet_jobs.files import sha256_of
 from erfnet_jobs.infer_310_spec import Infer310Spec
+from erfnet_jobs.lite.messages import Skipped
 from erfnet_jobs.plan import ASCEND, CheckpointFile, Plan, RankPlace, write_plan
 from erfnet_jobs.reports import ArtifactWritten, Evaluated, Hello, Phase, Progress, Report, decode
 from erfnet_jobs.states import JobKind
@@ -157,6 +159,15 @@ def test_figures_of_a_model_that_was_replaced_meanwhile_are_not_recorded(plan: P
     with pytest.raises(BadCheckpoint, match="was replaced while it was in use"):
         infer_310(plan, ENVIRONMENT, reports.append)
     assert not [report for report in reports if isinstance(report, Evaluated)]
+
+
+@pytest.mark.parametrize("reason", ["/a/x.png is no picture", "it is no picture"])
+def test_a_skipped_image_is_named_once_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, reason: str
+) -> None:
+    ran = Ran(Infer310Spec("D", model="M"), tmp_path, None, tmp_path / "M", "", None)
+    Infer310Reports(ran, lambda report: None).take(Skipped("/a/x.png", reason))
+    assert caplog.text.count("/a/x.png") == 1
 
 
 def test_of_many_skipped_images_some_are_named(plan: Plan, programs: Programs) -> None:
