@@ -227,6 +227,9 @@ def test_documents_about_a_job_that_runs(shell: Shell, data: Path, tmp_path: Pat
     assert len(best["iou_class"]) == 19
     assert shell("best", "--top", 3, "--json").json == [best]
     assert shell("best", "--path").out == "/c.ckpt\n"
+    for given, size in ((), [best["height"], best["width"]]), (("--size", "96x192"), [96, 192]):
+        (planned,) = shell("submit", "export", "--best", "mean_iou", *given, "--dry-run", "--json").json["jobs"]
+        assert (planned["spec"]["checkpoint"], planned["spec"]["size"]) == ("1", size)
     assert [row["value"] for row in shell("metrics", 1, "--name", "loss", "--json").json] == [1.0, 0.5]
     assert [row["name"] for row in shell("metrics", 1, "--json").json] == ["loss"]
     assert shell("checkpoints", "list", "--json").json[0]["checkpoint"] == 1
