@@ -86,14 +86,15 @@ INFER_SPECS = st.builds(
 @st.composite
 def infer_310_specs(draw: st.DrawFn) -> Infer310Spec:
     weights = draw(st.sampled_from(("checkpoint", "model")))
+    images, labels = draw(WORDS), draw(st.none() | WORDS)
     return Infer310Spec(
-        images=draw(WORDS),
-        labels=draw(st.none() | WORDS),
+        images=images,
+        labels=labels,
         split=draw(st.sampled_from(SPLITS)),
         size=draw(SIZES),
         save=tuple(draw(st.lists(st.sampled_from(SAVES), unique=True))),
         limit=draw(st.none() | st.integers(1, 10**6)),
-        output=draw(st.none() | WORDS),
+        output=draw(st.none() | WORDS.filter(lambda output: output not in (images, labels))),
         precision=draw(st.sampled_from(PRECISIONS)),
         threads=draw(st.none() | st.integers(1, 256)),
         allow_cpu=draw(st.booleans()),
