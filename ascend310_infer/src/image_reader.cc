@@ -31,7 +31,7 @@ Image DecodeImage(const Bytes& bytes) {
   if (IsJpeg(bytes)) {
     return DecodeJpeg(bytes);
   }
-  throw NoPicture("is damaged or no picture (neither PNG nor JPEG): copy it again");
+  throw Damaged("neither PNG nor JPEG");
 }
 
 std::string Listed(const std::array<bool, 256>& values) {

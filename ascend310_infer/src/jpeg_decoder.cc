@@ -45,9 +45,7 @@ class Decoder {
   }
 
  private:
-  [[noreturn]] void Fail() const {
-    throw NoPicture("is damaged or no picture (" + std::string(message_) + "): copy it again");
-  }
+  [[noreturn]] void Fail() const { throw Damaged(std::string(message_)); }
 
   // NOLINTBEGIN(modernize-avoid-setjmp-longjmp): libjpeg's way to end on errors
   bool TryHeader() {

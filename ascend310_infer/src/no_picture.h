@@ -18,6 +18,11 @@ class NoPicture : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// What cannot be decoded, and why.
+inline NoPicture Damaged(const std::string& why) {
+  return NoPicture{"is damaged or no picture (" + why + "): copy it again"};
+}
+
 // Pillow refuses above twice its MAX_IMAGE_PIXELS, 2^30 / 4 / 3.
 inline constexpr std::size_t kMostPixels = std::size_t{2} * 89478485;
 

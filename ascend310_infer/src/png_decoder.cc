@@ -45,7 +45,7 @@ class Decoder {
     }
     CheckPixels(header_.height, header_.width);
     if (png_get_rowbytes(png_, info_) * header_.height / kMostOfAByte > size_) {
-      throw NoPicture("is damaged or no picture (it is cut short): copy it again");
+      throw Damaged("it is cut short");
     }
     return header_;
   }
@@ -62,9 +62,7 @@ class Decoder {
   }
 
  private:
-  [[noreturn]] void Fail() const {
-    throw NoPicture("is damaged or no picture (" + std::string(message_) + "): copy it again");
-  }
+  [[noreturn]] void Fail() const { throw Damaged(std::string(message_)); }
 
   // NOLINTBEGIN(modernize-avoid-setjmp-longjmp): libpng's way to end on errors
   bool TryHeader() {
