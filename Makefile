@@ -50,7 +50,7 @@ $(VENV)/.worker: pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.worker
 	@echo "Installing what tests and checks need"
-	@$(PIP) install --editable '.[worker,local,postgresql,onnx]' --group dev
+	@$(PIP) install --editable '.[worker,local,postgresql,onnx,plot]' --group dev
 	@touch $@
 
 demo: $(VENV)/.worker
