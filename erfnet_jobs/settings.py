@@ -23,6 +23,7 @@ SECRET = frozenset({"broker_url", "database_url"})
 CONFIG_NAME = "config.toml"
 # sun_path of a Unix socket holds 108 bytes with its end (unix(7)).
 MAX_SOCKET_PATH = 107
+LAST_PORT = 65535
 # A time-out is at least so many beats long: who judges it looks with a beat, and needs several looks.
 LEAST_BEATS = 4
 
@@ -39,7 +40,8 @@ class Settings:
     one call of npu-smi or hccn_tool may take; `warning_runs` says whether devices in health Warning get jobs. Where
     `allowed_paths` has folders, the paths of jobs must lie below them.
     `infer_310` is the C++ program's path (None: beside this Python, or on PATH).
-    `remote_control` lets Celery's commands through Redis reach the worker.
+    `remote_control` lets Celery's commands through Redis reach the worker. At `metrics_port` of `metrics_address` the
+    worker shows its figures to Prometheus (None: it does not).
     """
 
     home: Path
@@ -60,6 +62,8 @@ class Settings:
     warning_runs: bool = True
     allowed_paths: tuple[Path, ...] = ()
     remote_control: bool = False
+    metrics_port: int | None = None
+    metrics_address: str = "127.0.0.1"
     npu_smi: str | None = None
     hccn_tool: str | None = None
     hccn_conf: Path = Path("/etc/hccn.conf")
@@ -117,6 +121,12 @@ def _paths(text: str) -> tuple[Path, ...]:
     return tuple(_path(part) for part in text.split(os.pathsep) if part)
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= LAST_PORT):
+        raise ValueError(f"give a port, from 1 to {LAST_PORT}")
+    return int(text)
+
+
 def _switch(text: str) -> bool:
     words = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
     if text.lower() not in words:
@@ -143,6 +153,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "warning_runs": _switch,
     "allowed_paths": _paths,
     "remote_control": _switch,
+    "metrics_port": _port,
 }
 
 

@@ -1,6 +1,7 @@
-"""`python -m workers [--devices N] [--drain]`: this host's worker in the foreground, until SIGTERM or SIGINT.
+"""`python -m workers [--devices N] [--metrics-port N] [--drain]`: this host's worker in the foreground.
 
-Settings come from the environment and the home's config.toml. Jobs that run go on without the worker.
+It ends with SIGTERM or SIGINT; jobs that run go on without it. Settings come from the environment and the home's
+config.toml.
 """
 
 import argparse
@@ -81,12 +82,15 @@ def _stop_on_signals(news: News) -> None:
 def run_worker(settings: Settings, devices: int | None, *, drain: bool = False) -> None:
     """Be this host's worker until told to stop; with `drain` for what runs already, until that has ended.
 
-    Raises AlreadyRunning, RegistryUnreachable, RegistryNotMigrated or UsageError when it cannot begin.
+    Raises AlreadyRunning, RegistryUnreachable, RegistryNotMigrated MissingDependency or UsageError when it
+    cannot begin.
     """
     news = News(draining=drain)
     instance = uuid.uuid4().hex
     with only_worker(settings), Registry(settings.resolved_database_url) as registry:
         check_broker_url(settings.resolved_broker_url)
+        if settings.metrics_port is not None:
+            _show_figures(settings)
         first = first_look(settings, registry, devices)
         # From its first sign in the registry on, a host is also signed off again.
         _stop_on_signals(news)
@@ -114,15 +118,22 @@ def _watch_of(settings: Settings, count: int | None, first: FirstLook, news: New
     return watch
 
 
+def _show_figures(settings: Settings) -> None:
+    from workers.metrics.page import open_page
+
+    open_page(settings)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the worker; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m workers", description="This host's worker, in the foreground.")
     parser.add_argument("--devices", type=int, default=None, help="CPU slots (default: one for each core)")
+    parser.add_argument("--metrics-port", default=None, help="show figures to Prometheus at this port (default: not)")
     parser.add_argument("--drain", action="store_true", help="take no new job, and end when those here have ended")
     options = parser.parse_args(arguments)
     set_up_logging()
     try:
-        run_worker(load_settings(), options.devices, drain=options.drain)
+        run_worker(load_settings({"metrics_port": options.metrics_port}), options.devices, drain=options.drain)
     except ErfnetJobsError as error:
         log.error("%s", error)  # noqa: TRY400 - the message stands on its own
         return error.exit_code

@@ -133,3 +133,10 @@ AUGMENT = FORMATS = SAVE = NamesType()
 STAGES = RangeType("stages", "a range within 1-4, such as 1-4 or 3-4")
 DEVICES = RangeType("devices", "device ids such as 0,1 or 0-3")
 EPOCHS = EpochsType()
+
+metrics_port_option = click.option(
+    "--metrics-port",
+    type=click.IntRange(1, 65535),
+    default=None,
+    help="Show the worker's figures to Prometheus at http://127.0.0.1:PORT/metrics.  [default: not at all]",
+)

@@ -16,6 +16,10 @@ class Session:
         self.flags = flags
         self.debug = debug
 
+    def give(self, **flags: object) -> None:
+        """A command's own options that are settings, before it asks for these; None values do not count."""
+        self.flags = {**self.flags, **flags}
+
     @cached_property
     def settings(self) -> "Settings":
         """Flags > environment > config file > defaults; raises UsageError."""

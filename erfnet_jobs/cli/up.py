@@ -3,15 +3,17 @@
 import click
 
 from erfnet_jobs.cli.output import print_json
+from erfnet_jobs.cli.parameters import metrics_port_option
 from erfnet_jobs.cli.session import Session
 
 
 @click.command()
 @click.option("--devices", type=click.IntRange(1, 1024), default=None, help="CPU slots.  [default: one for each core]")
+@metrics_port_option
 @click.option("--migrate", is_flag=True, help="Also create or upgrade a registry that is not the embedded one.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def up(session: Session, devices: int | None, migrate: bool, as_json: bool) -> None:
+def up(session: Session, devices: int | None, metrics_port: int | None, migrate: bool, as_json: bool) -> None:
     """Start the embedded Redis, the registry and the worker; safe to repeat.
 
     With ERFNET_JOBS_BROKER_URL or ERFNET_JOBS_DATABASE_URL set, those are used, and only the worker is started.
@@ -19,6 +21,7 @@ def up(session: Session, devices: int | None, migrate: bool, as_json: bool) -> N
     from erfnet_jobs.local.up import bring_up
     from erfnet_jobs.local.worker_process import log_path
 
+    session.give(metrics_port=metrics_port)
     settings = session.settings
     servers = bring_up(settings, devices, _silent if as_json else click.echo, migrate)
     if as_json:

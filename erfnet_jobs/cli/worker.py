@@ -3,15 +3,17 @@
 import click
 
 from erfnet_jobs.cli.output import print_json
+from erfnet_jobs.cli.parameters import metrics_port_option
 from erfnet_jobs.cli.session import Session
 
 
 @click.command()
 @click.option("--devices", type=click.IntRange(1, 1024), default=None, help="CPU slots.  [default: one for each core]")
+@metrics_port_option
 @click.option("--drain", is_flag=True, help="Take no new job, wait until none runs here, and stop the worker.")
 @click.option("--json", "as_json", is_flag=True, help="With --drain: print one JSON document.")
 @click.pass_obj
-def worker(session: Session, devices: int | None, drain: bool, as_json: bool) -> None:
+def worker(session: Session, devices: int | None, metrics_port: int | None, drain: bool, as_json: bool) -> None:
     """Run this host's worker in the foreground, until Ctrl-C or SIGTERM; jobs that run here go on without it.
 
     With --drain the worker that runs here takes no new job; when no job has devices here any more, it is stopped.
@@ -19,6 +21,7 @@ def worker(session: Session, devices: int | None, drain: bool, as_json: bool) ->
     from erfnet_jobs.errors import UsageError
     from erfnet_jobs.local.worker_process import become_worker
 
+    session.give(metrics_port=metrics_port)
     if drain:
         _drain(session, devices, as_json)
     elif as_json:

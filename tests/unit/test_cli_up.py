@@ -1,7 +1,11 @@
 """What `up` says to do next."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from erfnet_jobs.cli.root import run_command
 from erfnet_jobs.cli.up import ready_text
 
 
@@ -11,3 +15,22 @@ from erfnet_jobs.cli.up import ready_text
 )
 def test_a_host_is_offered_what_it_can_run(family: str, command: str) -> None:
     assert command in ready_text(family)
+
+
+@pytest.mark.parametrize(
+    ("command", "called"), [("up", "up.bring_up"), ("worker", "worker_process.become_worker")], ids=["up", "worker"]
+)
+def test_the_port_of_the_figures_is_a_setting(
+    command: str, called: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports: list[int] = []
+
+    def begin(settings: Any, *_arguments: object) -> None:
+        ports.append(settings.metrics_port)
+        raise SystemExit
+
+    monkeypatch.setattr(f"erfnet_jobs.local.{called}", begin)
+    with pytest.raises(SystemExit):
+        run_command(["--home", str(tmp_path), command, "--metrics-port", "9464"])
+    assert ports == [9464]
+    assert run_command([command, "--metrics-port", "65536"]) == 2

@@ -31,6 +31,7 @@ SETTINGS = st.builds(
     stuck_timeout=SECONDS,
     npu_smi=st.none() | NAMES,
     hccn_conf=PATHS,
+    metrics_port=st.none() | st.integers(1, 65535),
 )
 
 
@@ -109,6 +110,17 @@ def test_a_config_file_that_is_wrong(tmp_path: Path, config: str, named: str) ->
 def test_what_is_no_number_is_told_what_one_is(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="BEAT_INTERVAL is 'fast': give seconds, such as 2"):
         _load(tmp_path, ERFNET_JOBS_BEAT_INTERVAL="fast")
+
+
+@pytest.mark.parametrize("value", ["0", "65536", "-1", "http", "80.5", "²"])
+def test_a_port_that_is_none(tmp_path: Path, value: str) -> None:
+    with pytest.raises(UsageError, match=f"ERFNET_JOBS_METRICS_PORT is '{value}': give a port, from 1 to 65535"):
+        _load(tmp_path, ERFNET_JOBS_METRICS_PORT=value)
+
+
+def test_a_port_of_the_config_file(tmp_path: Path) -> None:
+    settings = _load(tmp_path, 'metrics_port = 9464\nmetrics_address = "::"\n')
+    assert (settings.metrics_port, settings.metrics_address) == (9464, "::")
 
 
 def test_a_config_file_that_is_a_folder(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The worker's figures for Prometheus."""
