@@ -58,3 +58,8 @@ def gang_on_two_hosts(session: Session, *, started: bool, running: bool = False)
         for host in HOSTS:
             report_running(session, job, 1, host)
     return job
+
+
+def assign_here(session: Session, job: int, host: str, run_dir: str) -> None:
+    """The first attempt of a job has a device of a host, which has not begun to start it."""
+    assert assign(session, job, 0, [Part(host, (0,), 0)], run_dir)

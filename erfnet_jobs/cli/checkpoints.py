@@ -18,6 +18,7 @@ from erfnet_jobs.cli.output import (
     wrapped,
 )
 from erfnet_jobs.cli.session import Session
+from erfnet_jobs.cli.times import moment
 
 COLUMNS = (
     Column("checkpoint", lambda row: str(row["checkpoint"]), right=True),
@@ -34,7 +35,7 @@ COLUMNS = (
     Column("path", lambda row: row["path"], bends=True, least=24, ends=True),
 )
 # What of a checkpoint's document is shown in its own way.
-LISTED = ("size", "evaluations", "lineage", "differences")
+LISTED = ("size", "created_at", "removed_at", "evaluations", "lineage", "differences")
 
 
 @click.group()
@@ -72,7 +73,12 @@ def show(session: Session, checkpoint: str, as_json: bool) -> None:
         print_json(row)
         return
     pairs = [(name, value) for name, value in row.items() if name not in LISTED]
-    parts = [fields([*pairs, ("size", file_size(row["size"]))]), tree_lines(row)]
+    pairs += [
+        ("size", file_size(row["size"])),
+        ("written", moment(row["created_at"])),
+        ("removed", moment(row["removed_at"])),
+    ]
+    parts = [fields(pairs), tree_lines(row)]
     parts += [_measured(found) for found in row["evaluations"]]
     parts.append(engine_lines(row))
     click.echo("\n\n".join("\n".join(part) for part in parts if part))

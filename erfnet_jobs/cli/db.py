@@ -16,10 +16,11 @@ def db() -> None:
 @click.pass_obj
 def upgrade(session: Session, as_json: bool) -> None:
     """Create the registry, or bring it to this program's version; safe to repeat."""
+    from erfnet_jobs.client.api import this_user
     from erfnet_jobs.registry.migrate import upgrade as migrate
 
     url = session.settings.resolved_database_url
-    before, after = migrate(url)
+    before, after = migrate(url, actor=this_user())
     if as_json:
         print_json({"database": _shown(url), "before": before, "version": after})
     elif before == after:

@@ -18,6 +18,7 @@ from erfnet_jobs.cli.output import (
     terminal_width,
     wrapped,
 )
+from erfnet_jobs.cli.times import clock, moment, zone
 
 ENDED = ("succeeded", "failed", "cancelled", "skipped")
 UNSTARTED = ("waiting", "queued", "assigned")
@@ -60,9 +61,10 @@ def _summary(job: Document) -> list[str]:
         ("cards", f"{job['cards']}" + (f" on {', '.join(job['hosts'])}" if job["hosts"] else "")),
         ("attempt", _attempt(job)),
         ("time limit", f"{duration(job['time_limit'])} an attempt" if job["time_limit"] else None),
-        ("submitted", f"{job['created_at']} by {job['user']}"),
+        ("submitted", f"{moment(job['created_at'])}, by {job['user']}"),
+        ("ended", moment(job["ended_at"])),
         ("took" if job["ended_at"] else "runs for", duration(took) if started and took is not None else None),
-        ("not before", job["not_before"]),
+        ("next try", moment(job["not_before"]) if not started else None),
         ("after jobs", ", ".join(map(str, job["needs"])) or None),
         ("before jobs", ", ".join(map(str, job["needed_by"])) or None),
         ("settings", settings),
@@ -136,6 +138,7 @@ def _attempts(job: Document) -> list[str]:
         Column("number", lambda attempt: str(attempt["number"]), right=True),
         Column("outcome", lambda attempt: attempt["outcome"] or "goes on"),
         Column("on", _devices),
+        Column("began", lambda attempt: clock(attempt["started_at"]), keep=4),
         Column("took", lambda attempt: duration(seconds_since(attempt["started_at"], attempt["ended_at"])), right=True),
         Column("why", lambda attempt: " ".join((attempt["reason"] or "").split()), bends=True, least=16),
     )
@@ -178,9 +181,9 @@ def _file(row: Document) -> str:
 
 def _events(job: Document) -> list[str]:
     shown = job["events"][-SHOWN_ROWS:]
-    lines = [f"{event['at']}  {event['kind']}: {' '.join(event['text'].split())}" for event in shown]
+    lines = [f"{clock(event['at'])}  {event['kind']}: {' '.join(event['text'].split())}" for event in shown]
     width = terminal_width(sys.stdout)
-    return ["Events", *(wrapped(line, width, EVENT_INDENT) for line in _indented(lines))] if lines else []
+    return [f"Events ({zone()})", *(wrapped(line, width, EVENT_INDENT) for line in _indented(lines))] if lines else []
 
 
 def _files(job: Document) -> list[str]:

@@ -22,6 +22,7 @@ from erfnet_jobs.cli.output import (
     warn,
 )
 from erfnet_jobs.cli.session import Session
+from erfnet_jobs.cli.times import reason_text
 
 if TYPE_CHECKING:
     from erfnet_jobs.states import JobState
@@ -46,7 +47,7 @@ def progress(job: Document) -> str:
 def _reason(job: Document) -> str:
     if job["state"] in ("succeeded", "running"):
         return "cancel requested" if job["cancel_requested"] and job["state"] == "running" else ""
-    return " ".join((job["reason"] or "").split())
+    return reason_text(job)
 
 
 def _time(job: Document) -> str:

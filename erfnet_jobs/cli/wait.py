@@ -9,6 +9,7 @@ import click
 from erfnet_jobs.choices import MEASURED_PART
 from erfnet_jobs.cli.output import Document, duration, number, percent, print_json, warn
 from erfnet_jobs.cli.session import Session
+from erfnet_jobs.cli.times import reason_text
 
 if TYPE_CHECKING:
     from erfnet_jobs.cli.live import LiveLine
@@ -21,7 +22,7 @@ def progress_text(job: Document) -> str:
     """One line on a job that goes on: what it does, how far it is, how fast, how long still."""
     parts = [f"job {job['id']} {job['kind']} {job['state']}"]
     if job["state"] not in ("running", "starting"):
-        return f"{parts[0]}: {' '.join((job['reason'] or '').split())}"
+        return f"{parts[0]}: {reason_text(job)}"
     if job["phase"] and job["phase"] != job["kind"]:
         parts.append(str(job["phase"]))
     if job["stage"]:

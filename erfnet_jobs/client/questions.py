@@ -1,7 +1,7 @@
 """What can be asked of the registry without changing it, as JSON-ready documents."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
 from erfnet_jobs.client.document import Document
@@ -139,15 +139,23 @@ class Questions:
         with self.registry.read() as session:
             return [value_document(value) for value in metrics.newest_values(session, job_id)]
 
-    def events(self, job: int | None = None, host: str | None = None, limit: int = 50) -> list[Document]:
-        """What happened, oldest first: to one job, to one host, or at all."""
+    def events(
+        self,
+        job: int | None = None,
+        host: str | None = None,
+        limit: int = 50,
+        *,
+        since: float | None = None,
+        user: str | None = None,
+        kinds: Sequence[str] = (),
+    ) -> list[Document]:
+        """What happened, oldest first: to a job, to a host, in the last `since` seconds, by a user (NAME or NAME@HOST).
+
+        Raises NotFound for an unknown job, host or kind of event.
+        """
+        wanted = logs.EventFilter(job, host, since, user, tuple(kinds))
         with self.registry.read() as session:
-            if job is not None:
-                found = logs.job_events(session, job, limit)
-            elif host is not None:
-                found = logs.host_events(session, host, limit)
-            else:
-                found = logs.newest_events(session, limit)
+            found = logs.newest_events(session, wanted, limit)
             return [event_document(event) for event in reversed(found)]
 
     def log_tails(self, job_id: int, attempt: int | None = None, rank: int | None = None) -> list[Document]:

@@ -9,6 +9,7 @@ from subprocess import Popen
 
 from erfnet_jobs.broker import Broker
 from erfnet_jobs.broker_url import shown_url
+from erfnet_jobs.client.api import this_user
 from erfnet_jobs.errors import ErfnetJobsError, from_exit_code
 from erfnet_jobs.files import make_private_folder
 from erfnet_jobs.local import redis_server, worker_process
@@ -112,7 +113,7 @@ def _registry_up(settings: Settings, say: Say, migrate: bool) -> Registry:
     if settings.database_url is None or migrate:
         from erfnet_jobs.registry.migrate import upgrade
 
-        before, after = upgrade(url)
+        before, after = upgrade(url, actor=this_user())
         change = "" if before == after else " (created)" if before is None else f" (was at {before})"
         say(f"Registry at version {after}{change}: {registry.shown_url}")
     else:

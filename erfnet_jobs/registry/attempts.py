@@ -313,5 +313,5 @@ def _retry(session: Session, job: Job, attempt: int, end: End, retry_delay: floa
         end_job(session, job.id, attempt, PLACED, JobState.FAILED, end.reason + told)
         return
     at = now(session) + timedelta(seconds=pause_before(attempt, retry_delay))
-    reason = f"attempt {attempt}, {count}: {end.reason}; next try at {at:%H:%M:%S} UTC"
+    reason = f"attempt {attempt}, {count}: {end.reason}"
     move_job(session, job.id, attempt, PLACED, JobState.QUEUED, reason=reason, not_before=at)

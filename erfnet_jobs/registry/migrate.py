@@ -21,7 +21,7 @@ import erfnet_jobs
 from erfnet_jobs.errors import RegistryNotMigrated, RegistryUnreachable, UsageError
 from erfnet_jobs.files import make_private_folder, open_private
 from erfnet_jobs.registry.engine import BUSY_SECONDS, explain, make_engine
-from erfnet_jobs.registry.events import now
+from erfnet_jobs.registry.events import Actor, now, record_event
 from erfnet_jobs.registry.tables import RegistryIdentity
 from erfnet_jobs.registry.url import parse_url
 
@@ -49,16 +49,17 @@ def head() -> str:
     return str(ScriptDirectory.from_config(_config()).get_current_head())
 
 
-def upgrade(database_url: str, revision: str = "head") -> tuple[str | None, str]:
+def upgrade(database_url: str, revision: str = "head", actor: Actor | None = None) -> tuple[str | None, str]:
     """Bring a registry to `revision`, all or nothing; (revision before, revision after), None before the first.
 
-    Makes a SQLite file, and its folder, that is not there yet. When several do it at once, one does and the others
+    The audit log has it as done by `actor`, where one is given. Makes a SQLite file, and its folder, that is not there
+    yet. When several do it at once, one does and the others
     wait. Raises RegistryUnreachable; RegistryNotMigrated for a registry that is newer than this program; UsageError
     for a database that belongs to something else.
     """
     url = parse_url(database_url)
     _make_file(url)
-    before, after = _run(database_url, lambda config: command.upgrade(config, revision))
+    before, after = _run(database_url, lambda config: command.upgrade(config, revision), actor)
     return before, str(after)
 
 
@@ -140,7 +141,9 @@ def _switch_to_wal(driver: Any, deadline: float) -> None:
             return
 
 
-def _run(database_url: str, migrate: Callable[[Config], None]) -> tuple[str | None, str | None]:
+def _run(
+    database_url: str, migrate: Callable[[Config], None], actor: Actor | None = None
+) -> tuple[str | None, str | None]:
     with _connected(database_url, write=True) as connection:
         before = _revision(connection)
         _refuse_foreign(connection, before)
@@ -154,6 +157,9 @@ def _run(database_url: str, migrate: Callable[[Config], None]) -> tuple[str | No
         after = _revision(connection)
         if after is not None:
             _name_once(connection)
+        if actor is not None and before != after:
+            with Session(connection, join_transaction_mode="create_savepoint") as session, session.begin():
+                record_event(session, "registry upgraded", f"from {before or 'nothing'} to {after}", actor=actor)
         return before, after
 
 

@@ -15,7 +15,7 @@ from tests.cli_calls import Shell, redis_of
 from tests.layout import empty_dataset
 from tests.registry_steps import failed
 
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 JOB_KEYS = {
     *(
         "id",

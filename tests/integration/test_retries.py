@@ -75,7 +75,7 @@ def test_the_pause_and_the_next_try_are_told(new_site: NewSite, sqlite_url: str)
     assert found.not_before is not None
     reason = found.reason or ""
     assert reason.startswith("attempt 1, failure 1 of at most 3: rank 0 ended with exit code 1 without saying why")
-    assert reason.endswith(f"next try at {found.not_before:%H:%M:%S} UTC")
+    assert "next try at" not in reason  # what people read says it in their own zone
 
 
 def test_losses_do_not_use_up_the_tries(site: Site) -> None:
@@ -110,7 +110,7 @@ def ended_with(registry: Registry, ends: list[End], max_attempts: int) -> Job:
 @pytest.mark.parametrize(
     ("ends", "max_attempts", "state", "told"),
     [
-        ([failed()] * 2, 3, QUEUED, "attempt 2, failure 2 of at most 3: rank 0 failed; next try at "),
+        ([failed()] * 2, 3, QUEUED, "attempt 2, failure 2 of at most 3: rank 0 failed"),
         ([failed()] * 3, 3, FAILED, "rank 0 failed (attempt 3, failure 3 of at most 3)"),
         ([failed()], 1, FAILED, "rank 0 failed"),
         ([LOST], 1, FAILED, LOST.reason),

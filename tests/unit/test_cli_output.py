@@ -125,6 +125,7 @@ def job(**values: object) -> dict[str, object]:
         "mean_iou": 0.512,
         "eta_seconds": 7260.0,
         "created_at": "2026-01-01T00:00:00Z",
+        "not_before": None,
     }
     return {**plain, **values}
 
