@@ -14,7 +14,7 @@ from erfnet_jobs.settings import Settings
 CHECKOUT = Path(__file__).parents[2]
 README = (CHECKOUT / "README.md").read_text()
 README_CN = (CHECKOUT / "README_CN.md").read_text()
-BY_HAND = "    . .venv/bin/activate\n"
+BY_HAND = "```sh\n. .venv/bin/activate\n"
 
 
 def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
@@ -55,7 +55,7 @@ def test_exit_codes_are_distinct() -> None:
 
 def test_the_sequence_by_hand_waits_for_all_jobs_before_it_asks_and_stops() -> None:
     """Training, evaluation and export: 'best' needs the second, and 'down' that all have ended."""
-    english, chinese = (text.partition(BY_HAND)[2].partition("\n\n")[0] for text in (README, README_CN))
+    english, chinese = (text.partition(BY_HAND)[2].partition("```")[0] for text in (README, README_CN))
     assert english == chinese
     submitted, *then = english.partition("erfnet-jobs submit ")[2].splitlines()
     assert submitted.endswith(" --wait")
