@@ -19,6 +19,7 @@ from erfnet_jobs.ascend.repeated_look import RepeatedLook
 from erfnet_jobs.broker_url import check_broker_url, shown_url
 from erfnet_jobs.errors import AlreadyRunning, ErfnetJobsError
 from erfnet_jobs.files import make_private_folder
+from erfnet_jobs.local.systemd import Systemd
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import set_drained, stop_host
 from erfnet_jobs.settings import Settings, load_settings
@@ -36,6 +37,10 @@ log = logging.getLogger("workers")
 LOCK_NAME = "worker.running"
 # However the registry or Redis hang, a worker that is told to stop is gone by then.
 STOP_SECONDS = 10.0
+# What a start may take by systemd's clock: with both tools hanging, each waits for its lock, for its answer and for its
+# end, and slow ones answer several questions; then the registry's own time limits.
+START_TOOL_CALLS = 10
+START_SECONDS = 60.0
 
 
 @contextmanager
@@ -79,18 +84,20 @@ def _stop_on_signals(news: News) -> None:
         signal.signal(number, stop)
 
 
-def run_worker(settings: Settings, devices: int | None, *, drain: bool = False) -> None:
+def run_worker(settings: Settings, devices: int | None, *, drain: bool = False, systemd: Systemd | None = None) -> None:
     """Be this host's worker until told to stop; with `drain` for what runs already, until that has ended.
 
     Raises AlreadyRunning, RegistryUnreachable, RegistryNotMigrated MissingDependency or UsageError when it
     cannot begin.
     """
+    systemd = systemd or Systemd({})
     news = News(draining=drain)
     instance = uuid.uuid4().hex
     with only_worker(settings), Registry(settings.resolved_database_url) as registry:
         check_broker_url(settings.resolved_broker_url)
         if settings.metrics_port is not None:
             _show_figures(settings)
+        systemd.starting("looking at the devices", START_TOOL_CALLS * settings.tool_timeout + START_SECONDS)
         first = first_look(settings, registry, devices)
         # From its first sign in the registry on, a host is also signed off again.
         _stop_on_signals(news)
@@ -104,7 +111,9 @@ def run_worker(settings: Settings, devices: int | None, *, drain: bool = False) 
         Consumer(settings, news).start()
         watch = _watch_of(settings, devices, first, news) if first.watched else None
         own = OwnDevices(settings, registry, first, watch)
-        Rounds(settings, registry, instance, news, own, supervisors=supervisors).run()
+        systemd.ready()
+        Rounds(settings, registry, instance, news, own, supervisors=supervisors, systemd=systemd).run()
+        systemd.stopping()
         with registry.write() as session:
             stop_host(session, settings.host_name, instance)
             # The next worker gets jobs again, unless somebody else has drained the host, or this drain did not end.
@@ -132,8 +141,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--drain", action="store_true", help="take no new job, and end when those here have ended")
     options = parser.parse_args(arguments)
     set_up_logging()
+    systemd = Systemd(os.environ)
     try:
-        run_worker(load_settings({"metrics_port": options.metrics_port}), options.devices, drain=options.drain)
+        settings = load_settings({"metrics_port": options.metrics_port})
+        run_worker(settings, options.devices, drain=options.drain, systemd=systemd)
     except ErfnetJobsError as error:
         log.error("%s", error)  # noqa: TRY400 - the message stands on its own
         return error.exit_code

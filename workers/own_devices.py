@@ -98,6 +98,13 @@ class OwnDevices:
             log.warning("looking at the devices: %s", "; ".join(self._found.troubles) or "the tools answer again")
         self._stored, self._stored_found = rows, self._found
 
+    @property
+    def told(self) -> str:
+        """How many devices there are, and how many of them jobs could have but for cordons, for people."""
+        seen = self._states.seen.values()
+        fit = sum(one.present and one.fit and one.busy is None for one in seen)
+        return f"{fit} of {len(seen)} devices fit"
+
     def loss(self, part: HeldPart) -> str | None:
         """Why a part cannot go on: which of its devices is lost, and how; None where none is."""
         lost = self._states.lost

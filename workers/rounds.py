@@ -13,6 +13,7 @@ from pathlib import Path
 from erfnet_jobs.client.draining import Drain, Drained
 from erfnet_jobs.errors import AlreadyRunning, ErfnetJobsError
 from erfnet_jobs.launch.gang import PLAN_NAME
+from erfnet_jobs.local.systemd import Systemd
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import beat_host
 from erfnet_jobs.registry.parts import HeldPart, held_parts
@@ -28,10 +29,12 @@ from workers.pace import Pace, seconds_between_passes
 from workers.placing import Sweep, pass_once
 from workers.sender import Sender
 from workers.start import claim_part, start_part
+from workers.tally import Tally
 
 log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 1.0
+SHOWN_JOBS = 8
 
 
 class Rounds:
@@ -47,6 +50,8 @@ class Rounds:
         clock: Callable[[], float] = time.monotonic,
         *,
         supervisors: Supervisors | None = None,
+        tally: Tally | None = None,
+        systemd: Systemd | None = None,
     ) -> None:
         self._settings = settings
         self._registry = registry
@@ -55,16 +60,20 @@ class Rounds:
         self._devices = devices
         self._supervisors = supervisors or Supervisors()
         self._sender = Sender(settings)
+        self._tally = tally or Tally()
+        self._systemd = systemd or Systemd({})
         self._clock = clock
         self._lookout = Lookout(registry, settings, clock)
         self._passes = Pace(clock)
         self._sweep = Sweep()
         self._drain = Drain(settings.host_name, log.info) if news.draining else None
         self._parts: list[HeldPart] | None = None
+        self._jobs: tuple[int, ...] = ()
         self._told = self._room = True
         self._next_beat = clock()
         self._trouble: str | None = None
         self._unexpected: str | None = None
+        self._well = True
 
     def run(self) -> None:
         """Make rounds until told to stop, or the drained host is empty.
@@ -73,9 +82,19 @@ class Rounds:
         """
         while not self._news.stopping and not self._is_drained():
             self._round()
+            # A round that hangs tells nobody that it is alive; one that the registry has failed does.
+            self._systemd.alive(self._status())
             self._told |= self._news.wait(min(ROUND_SECONDS, self._settings.beat_interval))
 
+    def _status(self) -> str:
+        """What a person who looks at the service wants to know; 'now' would change too often to be told."""
+        shown = ", ".join(map(str, self._jobs[:SHOWN_JOBS])) + (", …" if len(self._jobs) > SHOWN_JOBS else "")
+        here = f"jobs here: {shown}" if self._jobs else "no job here"
+        trouble = "; the registry does not answer" if self._trouble else ""
+        return f"{self._devices.told}; {here}{'; draining' if self._news.draining else ''}{trouble}"
+
     def _round(self) -> None:
+        self._well = True
         try:
             for step in (self._beat, self._nudge, self._reap, self._devices.renew, self._place, self._look_after_own):
                 self._take(step)
@@ -86,10 +105,12 @@ class Rounds:
             if str(error) != self._trouble:
                 log.error("%s", error)  # noqa: TRY400 - the message stands on its own
             self._trouble = str(error)
+            self._well = False
         else:
             if self._trouble is not None:
                 log.info("the registry answers again")
             self._trouble = None
+        self._tally.round_ended(well=self._well)
 
     def _take(self, step: Callable[[], None]) -> None:
         """One step of a round; what nobody expected there must not keep the others from theirs."""
@@ -101,6 +122,7 @@ class Rounds:
             if repr(error) != self._unexpected:
                 log.exception("unexpected, in %s; the rounds go on", step.__name__)
             self._unexpected = repr(error)
+            self._well = False
 
     def _is_drained(self) -> bool:
         if self._drain is None or self._trouble is not None:
@@ -148,8 +170,9 @@ class Rounds:
         self._room |= self._news.room()
         if self._news.stopping or not (self._room or self._passes.is_due):
             return
-        settings, silent = self._settings, self._lookout.silent
+        settings, silent, began = self._settings, self._lookout.silent, self._tally.now()
         keys = pass_once(self._registry, settings.runs, silent, reserve_after=settings.reserve_after, sweep=self._sweep)
+        self._tally.pass_ended(began, len({key.job for key in keys}))
         for key in keys:
             log.info("job %d, attempt %d: assigned to %s", key.job, key.attempt, key.host)
             if key.host != settings.host_name:
@@ -164,6 +187,8 @@ class Rounds:
             with self._registry.read() as session:
                 self._parts = held_parts(session, self._settings.host_name)
         parts, self._parts = self._parts, None
+        if parts is not None:
+            self._jobs = tuple(sorted({part.key.job for part in parts}))
         for part in parts or ():
             try:
                 self._look_after(part)

@@ -13,6 +13,7 @@ from erfnet_jobs.launch.program import module_command
 from erfnet_jobs.local.locks import held_lock
 from erfnet_jobs.local.marks import server_environment
 from erfnet_jobs.local.processes import Identity, identify, read_identity, start_daemon, stop, write_identity
+from erfnet_jobs.local.systemd import without_systemd
 from erfnet_jobs.settings import Settings
 
 # In the command line of a worker, and of this program while it becomes one.
@@ -78,7 +79,7 @@ def start_worker(settings: Settings, devices: int | None) -> "Popen[bytes]":
     """Start `erfnet-jobs worker` in the background, in a session of its own. It says itself who it is."""
     options = [] if devices is None else ["--devices", str(devices)]
     command = module_command("erfnet_jobs", "worker", *options)
-    return start_daemon(command, log_path(settings), server_environment(settings))
+    return start_daemon(command, log_path(settings), without_systemd(server_environment(settings)))
 
 
 def stop_worker(settings: Settings) -> bool:
