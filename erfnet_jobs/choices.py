@@ -31,6 +31,11 @@ RAW = "raw"
 FOUND = "found"
 STORES = (RAW, FOUND)
 STAGES = (1, 2, 3, 4)
+# Cityscapes' classes by trainId (cityscapesScripts, helpers/labels.py).
+CLASSES = (
+    *("road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation"),
+    *("terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"),
+)
 
 # How the first learning rate follows the number of cards.
 LR_SCALINGS: Mapping[str, Callable[[int], float]] = {"none": lambda _cards: 1.0, "linear": float, "sqrt": math.sqrt}

@@ -21,6 +21,13 @@ COLUMNS = (
 @click.option(
     "--metric", default="mean_iou", show_default=True, help="mean_iou, mean_iou_19, pixel_accuracy, mean_loss."
 )
+@click.option(
+    "--per-class",
+    "class_name",
+    default=None,
+    metavar="CLASS",
+    help="The IoU of this class instead: rider, traffic light, ...",
+)
 @click.option("--split", default=None, help="Split that was evaluated.  [default: val]")
 @click.option(
     "--protocol",
@@ -37,6 +44,7 @@ COLUMNS = (
 def best(
     session: Session,
     metric: str,
+    class_name: str | None,
     split: str | None,
     protocol: str | None,
     size: tuple[int, int] | None,
@@ -52,6 +60,8 @@ def best(
     half, else by full, else of the encoder alone, unless said otherwise. Figures of converted models, as of 310-infer,
     do not count: `checkpoints show` compares engines.
     """
+    if class_name is not None:
+        metric = _figure_of(class_name)
     rows = session.client.best(
         metric, split=split, protocol=protocol, size=size, dataset_hash=dataset, job=job, top=top or 1
     )
@@ -63,6 +73,16 @@ def best(
         click.echo("\n".join([*table(rows, COLUMNS), "", _compared(rows[0])]))
     else:
         click.echo("\n".join(best_lines(rows[0])))
+
+
+def _figure_of(class_name: str) -> str:
+    from erfnet_jobs.errors import UsageError
+    from erfnet_jobs.registry.figures import figure_of_class
+
+    source = click.get_current_context().get_parameter_source("metric")
+    if source is not None and source.name == "COMMANDLINE":
+        raise UsageError("--per-class asks for the IoU of a class, --metric for a mean: leave one of the two out")
+    return figure_of_class(class_name)
 
 
 def _compared(row: Document) -> str:

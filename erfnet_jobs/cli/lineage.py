@@ -4,8 +4,8 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from erfnet_jobs.choices import FP16
-from erfnet_jobs.cli.measures import CLASSES, difference_lines, difference_text, hash_text, iou_text, where_text
+from erfnet_jobs.choices import CLASSES, FP16
+from erfnet_jobs.cli.measures import difference_lines, difference_text, hash_text, iou_text, where_text
 from erfnet_jobs.cli.output import Document, file_size, terminal_width, wrapped
 from erfnet_jobs.cli.output import difference_text as from_network
 

@@ -2,14 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from erfnet_jobs.choices import CLASSES
 from erfnet_jobs.cli.output import Document
 
-# By trainId (cityscapesScripts, helpers/labels.py), and its categories; held equal to erfnet.labels by a test, whose
-# import would cost.
-CLASSES = (
-    *("road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation"),
-    *("terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"),
-)
+# Held equal to erfnet.labels by a test, whose import would cost.
 CATEGORIES = ("flat", "construction", "object", "nature", "sky", "human", "vehicle")
 ABSENT = "-"
 COLUMNS = 3

@@ -10,30 +10,15 @@ from typing import Any
 from sqlalchemy import CompoundSelect, Row, Select, or_, select, union
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from erfnet_jobs.choices import ENCODER, ERFNET, FULL, HALF
-from erfnet_jobs.errors import NotFound, UsageError
+from erfnet_jobs.choices import CLASSES, ENCODER, ERFNET, FULL, HALF
+from erfnet_jobs.errors import NotFound
+from erfnet_jobs.registry.figures import Figure, figure_of
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.tables import Checkpoint, Evaluation
 
 DEFAULT_SPLIT = "val"
 # Which group is compared where no protocol is asked for; the encoder alone (encoder-half, encoder-full) comes last.
 PREFERENCE: Mapping[str, int] = {HALF: 2, FULL: 1}
-
-
-@dataclass(frozen=True)
-class MetricOrder:
-    """A column of `evaluation` to compare by, and which end of it is good."""
-
-    column: InstrumentedAttribute[float] | InstrumentedAttribute[float | None]
-    higher_is_better: bool
-
-
-METRICS: Mapping[str, MetricOrder] = {
-    "mean_iou": MetricOrder(Evaluation.mean_iou, higher_is_better=True),
-    "mean_iou_19": MetricOrder(Evaluation.mean_iou_19, higher_is_better=True),
-    "pixel_accuracy": MetricOrder(Evaluation.pixel_accuracy, higher_is_better=True),
-    "mean_loss": MetricOrder(Evaluation.mean_loss, higher_is_better=False),
-}
 
 
 @dataclass(frozen=True)
@@ -97,8 +82,7 @@ def best(
     count; with `network`, only those of that network. Equal values are in order of evaluation. Raises UsageError for an
     unknown metric, NotFound where there is nothing to compare.
     """
-    if metric not in METRICS:
-        raise UsageError(f"metric is {metric!r}: give one of {', '.join(METRICS)}")
+    figure = figure_of(metric)
     wanted = split or DEFAULT_SPLIT
     rows = None if job is None else _rows_of_job(session, job)
     groups = _groups(session, wanted) if rows is None else _groups_of(rows, wanted)
@@ -106,14 +90,19 @@ def best(
     group = _choose(of_network, dataset_hash, protocol, size)
     if group is None:
         raise NotFound(_nothing(wanted, dataset_hash, protocol, size, job))
-    found = _best_of(session, metric, group, top) if rows is None else _sorted(rows, metric, group, top)
+    found = _best_of(session, figure, group, top) if rows is None else _sorted(rows, figure, group, top)
     if not found:
-        raise NotFound(
-            f"all checkpoints evaluated on {group.split} of dataset {group.dataset_hash[:12]} ({group.protocol}, "
-            f"{group.height}x{group.width}) have been removed from disk: evaluate one that is there with "
-            "'erfnet-jobs submit eval'"
-        )
+        raise NotFound(_none_left(group, figure))
     return BestResult(metric, group, tuple(found), other_groups=len(groups) - 1)
+
+
+def _none_left(group: Group, figure: Figure) -> str:
+    where = f"{group.split} of dataset {group.dataset_hash[:12]} ({group.protocol}, {group.height}x{group.width})"
+    remedy = "evaluate one that is there with 'erfnet-jobs submit eval'"
+    if figure.train_id is None:
+        return f"all checkpoints evaluated on {where} have been removed from disk: {remedy}"
+    missing = f"no checkpoint on disk has an IoU of {CLASSES[figure.train_id]} on {where}, where it may not occur"
+    return f"{missing}: name another class, or {remedy}"
 
 
 def _nothing(
@@ -189,16 +178,17 @@ def _evaluated() -> Select[tuple[Evaluation, Checkpoint]]:
     return rows.where(there, Evaluation.model_sha256.is_(None))
 
 
-def _best_of(session: Session, metric: str, group: Group, top: int) -> list[BestRow]:
-    order = METRICS[metric]
+def _best_of(session: Session, figure: Figure, group: Group, top: int) -> list[BestRow]:
+    value = figure.column(session)
     columns = (Evaluation.dataset_hash, Evaluation.split, *_columns()[1:])
     rows = _evaluated().where(*(column == value for column, value in zip(columns, astuple(group), strict=True)))
-    rows = rows.where(order.column.is_not(None))
-    if order.higher_is_better:
-        rows = rows.order_by(order.column.desc(), Evaluation.id.desc())
+    rows = rows.where(value.is_not(None))
+    if figure.higher_is_better:
+        rows = rows.order_by(value.desc(), Evaluation.id.desc())
     else:
-        rows = rows.order_by(order.column, Evaluation.id)
-    return [_row(metric, evaluation, checkpoint) for evaluation, checkpoint in session.execute(rows.limit(top))]
+        rows = rows.order_by(value, Evaluation.id)
+    found = session.execute(rows.limit(top))
+    return [row for evaluation, checkpoint in found if (row := _row(figure, evaluation, checkpoint))]
 
 
 def evaluations_of_job(job: int) -> CompoundSelect[tuple[int]]:
@@ -225,17 +215,20 @@ def _groups_of(rows: Iterable[tuple[Evaluation, Checkpoint | None]], split: str)
     return {group: newest for newest, group in ascending}
 
 
-def _sorted(rows: Sequence[tuple[Evaluation, Checkpoint | None]], metric: str, group: Group, top: int) -> list[BestRow]:
-    compared = (
-        _row(metric, evaluation, checkpoint) for evaluation, checkpoint in rows if _group_of(evaluation) == group
-    )
-    found = [row for row in compared if row.value is not None]
-    found.sort(key=lambda row: (row.value, row.evaluation.id), reverse=METRICS[metric].higher_is_better)
+def _sorted(
+    rows: Sequence[tuple[Evaluation, Checkpoint | None]], figure: Figure, group: Group, top: int
+) -> list[BestRow]:
+    compared = [one for one in rows if _group_of(one[0]) == group]
+    found = [row for evaluation, checkpoint in compared if (row := _row(figure, evaluation, checkpoint))]
+    found.sort(key=lambda row: (row.value, row.evaluation.id), reverse=figure.higher_is_better)
     return found[:top]
 
 
-def _row(metric: str, evaluation: Evaluation, checkpoint: Checkpoint | None) -> BestRow:
-    value = getattr(evaluation, METRICS[metric].column.key)
+def _row(figure: Figure, evaluation: Evaluation, checkpoint: Checkpoint | None) -> BestRow | None:
+    """None where the evaluation does not have the figure."""
+    value = figure.of(evaluation)
+    if value is None:
+        return None
     if checkpoint is None:
         path = evaluation.checkpoint_path
         return BestRow(value, evaluation.checkpoint_id, path, None, None, None, None, None, evaluation)

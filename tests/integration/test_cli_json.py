@@ -227,6 +227,10 @@ def test_documents_about_a_job_that_runs(shell: Shell, data: Path, tmp_path: Pat
     assert len(best["iou_class"]) == 19
     assert shell("best", "--top", 3, "--json").json == [best]
     assert shell("best", "--path").out == "/c.ckpt\n"
+    by_class = shell("best", "--per-class", "Bicycle", "--top", 5, "--json").json
+    assert by_class == [{**best, "metric": "iou_bicycle", "value": 0.5}]
+    assert shell("best", "--per-class", "rider").code == 4
+    assert "leave one of the two out" in shell("best", "--per-class", "rider", "--metric", "mean_iou").err
     for given, size in ((), [best["height"], best["width"]]), (("--size", "96x192"), [96, 192]):
         (planned,) = shell("submit", "export", "--best", "mean_iou", *given, "--dry-run", "--json").json["jobs"]
         assert (planned["spec"]["checkpoint"], planned["spec"]["size"]) == ("1", size)

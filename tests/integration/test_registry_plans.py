@@ -33,6 +33,7 @@ from erfnet_jobs.registry.attempts import (
 )
 from erfnet_jobs.registry.cancel import request_cancel
 from erfnet_jobs.registry.engine import make_engine
+from erfnet_jobs.registry.tables import EVALUATION_METRICS
 from erfnet_jobs.states import JobState, PartState
 from tests.benchmarks.big_registry import fill
 from tests.registry_steps import ACTOR, SCHEDULER, WELL, failed, submit
@@ -71,7 +72,7 @@ QUESTIONS: dict[str, Callable[[Session], object]] = {
     "a path": lambda session: checkpoints.resolve_checkpoints(session, "/nowhere.ckpt"),
     **{
         f"best {name}": lambda session, name=name: evaluations.best(session, name, top=3)  # type: ignore[misc]
-        for name in evaluations.METRICS
+        for name in (*EVALUATION_METRICS, "iou_rider")
     },
 }
 

@@ -1,5 +1,6 @@
 """What status, best, metrics, logs and events answer, on both databases."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.attempts import End, assign, claim, end_part, report_running
 from erfnet_jobs.registry.checkpoints import resolve_checkpoints
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.evaluations import METRICS, best
+from erfnet_jobs.registry.evaluations import best
 from erfnet_jobs.registry.events import now, record_event
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.logs import host_events, job_events, log_tails, newest_events
@@ -135,7 +136,7 @@ def test_unknown_jobs(session: Session) -> None:
         host_events(session, "nowhere")
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", EVALUATION_METRICS)
 def test_the_best_is_the_highest_or_for_a_loss_the_lowest(session: Session, metric: str) -> None:
     job = submit(session)
     for value in (0.2, 0.9, 0.1, 0.5):
@@ -143,6 +144,33 @@ def test_the_best_is_the_highest_or_for_a_loss_the_lowest(session: Session, metr
     values = [row.value for row in best(session, metric, top=3).rows]
     assert values == ([0.1, 0.2, 0.5] if metric == "mean_loss" else [0.9, 0.5, 0.2])
     assert [row.value for row in best(session, metric, top=3, job=job).rows] == values
+
+
+def _rider(value: float | None) -> str:
+    return json.dumps([0.9] * 12 + [value] + [0.1] * 6)
+
+
+def test_the_best_by_the_iou_of_a_class_is_of_the_same_group(session: Session) -> None:
+    job = submit(session)
+    kept, gone = _checkpoint(session, job, "kept"), _checkpoint(session, job, "gone", removed=True)
+    for value in (0.2, None, 0.6, 0.6):
+        _evaluate(session, job, 0.5, kept, iou_class=_rider(value))
+    _evaluate(session, job, 0.5, gone, iou_class=_rider(0.9))
+    _evaluate(session, job, 0.5, kept, iou_class=_rider(0.99), model_sha256="c" * 64)
+    _evaluate(session, job, 0.5, kept, iou_class=_rider(0.98), protocol="full")
+    for whose in (None, job):
+        rows = best(session, "iou_rider", top=5, job=whose).rows
+        assert [(row.value, row.evaluation.id) for row in rows] == [(0.6, 4), (0.6, 3), (0.2, 1)]
+        assert len(best(session, "iou_rider", top=1, job=whose).rows) == 1
+        assert best(session, "iou_rider", job=whose, protocol="full").rows[0].value == 0.98
+
+
+def test_a_class_that_no_evaluation_has(session: Session) -> None:
+    job = submit(session)
+    _evaluate(session, job, 0.5, iou_class=_rider(None))
+    for whose in (None, job):
+        with pytest.raises(NotFound, match="no checkpoint on disk has an IoU of rider on val of dataset aaaa"):
+            best(session, "iou_rider", job=whose)
 
 
 def test_the_best_never_mixes(session: Session) -> None:
@@ -171,7 +199,7 @@ def test_the_best_never_mixes(session: Session) -> None:
 
 
 @pytest.mark.parametrize("of_job", [False, True])
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", EVALUATION_METRICS)
 def test_converted_models_are_not_compared(session: Session, metric: str, of_job: bool) -> None:
     job = submit(session)
     own = _evaluate(session, job, 0.5)

@@ -1,4 +1,5 @@
-from erfnet_jobs.cli.measures import CATEGORIES, CLASSES, class_lines, difference_lines, means_text, short_text
+from erfnet_jobs.choices import CLASSES
+from erfnet_jobs.cli.measures import CATEGORIES, class_lines, difference_lines, means_text, short_text
 
 MEASURED = {
     "mean_iou": 0.5,
