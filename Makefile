@@ -110,6 +110,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	LITE_HOME='$(lite_home)' ascend310_infer/check $(BIN)
+	deploy/check $(BIN)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
