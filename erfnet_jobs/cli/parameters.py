@@ -129,7 +129,7 @@ class DurationType(Seconds):
 SIZE = SizeType()
 DURATION = DurationType()
 DEVICE = DeviceType()
-AUGMENT = FORMATS = SAVE = NamesType()
+AUGMENT = FORMATS = SAVE = METRIC_NAMES = NamesType()
 STAGES = RangeType("stages", "a range within 1-4, such as 1-4 or 3-4")
 DEVICES = RangeType("devices", "device ids such as 0,1 or 0-3")
 EPOCHS = EpochsType()

@@ -41,6 +41,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
         "best": ("best", "best", "Find the best checkpoint by a metric."),
         "checkpoints": ("checkpoints", "checkpoints", "List checkpoints, or show one."),
         "metrics": ("metrics", "metrics", "Print a job's metrics by step."),
+        "plot": ("plot", "plot", "Draw trainings' curves, here or as a picture."),
     },
     "Data and registry": {
         "data": ("data", "data", "Make, build and check datasets."),

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
+from erfnet_jobs.client.curve_documents import curves_document
 from erfnet_jobs.client.document import Document
 from erfnet_jobs.client.host_documents import host_document
 from erfnet_jobs.client.host_states import host_states
@@ -19,6 +20,7 @@ from erfnet_jobs.client.model_documents import best_documents, checkpoint_docume
 from erfnet_jobs.errors import NotFound
 from erfnet_jobs.placement import none_open
 from erfnet_jobs.registry import checkpoints, evaluations, hosts, jobs, logs, metrics, status
+from erfnet_jobs.registry.curves import panel_of
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.lineage import lineage_of
 from erfnet_jobs.settings import Settings
@@ -133,6 +135,12 @@ class Questions:
         """The values of one metric by stage and step; raises NotFound."""
         with self.registry.read() as session:
             return [value_document(value) for value in metrics.metric_series(session, job_id, name, limit)]
+
+    def curves(self, job_ids: Sequence[int], names: Sequence[str]) -> Document:
+        """Curves of several trainings over epochs, a panel for each metric; raises NotFound."""
+        with self.registry.read() as session:
+            rows = [jobs.get_job(session, job_id) for job_id in job_ids]
+            return curves_document([panel_of(session, name, job_ids) for name in names], rows)
 
     def newest_metrics(self, job_id: int) -> list[Document]:
         """The newest value of each of a job's metrics; raises NotFound."""

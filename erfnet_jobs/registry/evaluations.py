@@ -87,7 +87,7 @@ def best(
     rows = None if job is None else _rows_of_job(session, job)
     groups = _groups(session, wanted) if rows is None else _groups_of(rows, wanted)
     of_network = {group: newest for group, newest in groups.items() if network in (None, group.network)}
-    group = _choose(of_network, dataset_hash, protocol, size)
+    group = choose_group(of_network, dataset_hash, protocol, size)
     if group is None:
         raise NotFound(_nothing(wanted, dataset_hash, protocol, size, job))
     found = _best_of(session, figure, group, top) if rows is None else _sorted(rows, figure, group, top)
@@ -158,9 +158,13 @@ def _row_before(
     return None
 
 
-def _choose(
-    groups: Mapping[Group, int], dataset_hash: str | None, protocol: str | None, size: tuple[int, int] | None
+def choose_group(
+    groups: Mapping[Group, int],
+    dataset_hash: str | None = None,
+    protocol: str | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Group | None:
+    """Which of the groups, each with its newest evaluation, is compared; None where none fits."""
     fitting = [
         group
         for group in groups
@@ -206,19 +210,20 @@ def _rows_of_job(session: Session, job: int) -> list[tuple[Evaluation, Checkpoin
     return [(evaluation, checkpoint) for evaluation, checkpoint in session.execute(rows)]
 
 
-def _group_of(evaluation: Evaluation) -> Group:
+def group_of(evaluation: Evaluation) -> Group:
+    """What it may be compared with."""
     return Group(evaluation.dataset_hash, evaluation.split, evaluation.protocol, evaluation.height, evaluation.width)
 
 
 def _groups_of(rows: Iterable[tuple[Evaluation, Checkpoint | None]], split: str) -> dict[Group, int]:
-    ascending = sorted((evaluation.id, _group_of(evaluation)) for evaluation, _ in rows if evaluation.split == split)
+    ascending = sorted((evaluation.id, group_of(evaluation)) for evaluation, _ in rows if evaluation.split == split)
     return {group: newest for newest, group in ascending}
 
 
 def _sorted(
     rows: Sequence[tuple[Evaluation, Checkpoint | None]], figure: Figure, group: Group, top: int
 ) -> list[BestRow]:
-    compared = [one for one in rows if _group_of(one[0]) == group]
+    compared = [one for one in rows if group_of(one[0]) == group]
     found = [row for evaluation, checkpoint in compared if (row := _row(figure, evaluation, checkpoint))]
     found.sort(key=lambda row: (row.value, row.evaluation.id), reverse=figure.higher_is_better)
     return found[:top]
