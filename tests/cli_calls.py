@@ -37,16 +37,16 @@ class Shell:
 
     def __init__(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.home = home
-        self._capsys = capsys
+        self.capsys = capsys
 
     @property
     def settings(self) -> Settings:
         return load_settings({"home": self.home}, {})
 
     def __call__(self, *arguments: object) -> Called:
-        self._capsys.readouterr()
+        self.capsys.readouterr()
         code = run_command(["--home", str(self.home), *map(str, arguments)])
-        return Called(code, *self._capsys.readouterr())
+        return Called(code, *self.capsys.readouterr())
 
     def registry(self) -> Registry:
         """The home's registry, made if it is not there yet."""

@@ -1,5 +1,6 @@
 """Starting a part on this host: its plan and its run folder, then its supervisor, which outlives this process."""
 
+import itertools
 import json
 import logging
 import os
@@ -91,7 +92,7 @@ def _plan(
     spec = spec_from_json(job.spec)
     attempt = session.get_one(Attempt, (key.job, key.attempt))
     if part.first_rank == 0:
-        attempt.run_dir = str(settings.runs / str(key.job) / str(key.attempt))
+        attempt.run_dir = str(_free_folder(settings.runs / str(key.job), key.attempt))
     # What goes on needs no longer what the user named for the start; it may have left the disk.
     inputs = named_checkpoints(session, spec) if resume is None and part.first_rank == 0 else ()
     if resume is not None:
@@ -117,6 +118,15 @@ def _plan(
         log.info("job %d attempt %d starts with %s", key.job, key.attempt, ranks.note)
         record_event(session, "rank table", ranks.note, job=key.job, attempt=key.attempt)
     return plan, ranks.table
+
+
+def _free_folder(folder: Path, attempt: int) -> Path:
+    """Where an attempt is to run: below its own number.
+
+    A registry that was restored from a backup gives a number again that an attempt after the backup had.
+    """
+    names = itertools.chain([str(attempt)], (f"{attempt}.{again}" for again in itertools.count(2)))
+    return next(path for name in names if not os.path.lexists(path := folder / name))
 
 
 def _job_document(session: Session, plan: Plan) -> dict[str, object]:

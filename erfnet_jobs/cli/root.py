@@ -47,7 +47,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
         "data": ("data", "data", "Make, build and check datasets."),
         "import-weights": ("import_weights", "import_weights", "Make a checkpoint of published PyTorch weights."),
         "hosts": ("hosts", "hosts", "List the registry's hosts, their devices and what runs there."),
-        "db": ("db", "db", "Create or upgrade the registry's database."),
+        "db": ("db", "db", "Create, upgrade, back up, restore or move the registry."),
     },
 }
 COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}

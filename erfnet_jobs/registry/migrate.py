@@ -73,7 +73,7 @@ def current(database_url: str) -> str | None:
     url = parse_url(database_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         return None
-    with _connected(database_url) as connection:
+    with connected(database_url) as connection:
         return _revision(connection)
 
 
@@ -95,7 +95,7 @@ def _make_file(url: URL) -> None:
 
 
 @contextmanager
-def _connected(database_url: str, *, write: bool = False) -> Iterator[Connection]:
+def connected(database_url: str, *, write: bool = False) -> Iterator[Connection]:
     """A connection in one transaction, which to write holds the lock of migrations."""
     engine = make_engine(database_url).execution_options(registry_write=write)
     shown = engine.url.render_as_string(hide_password=True)
@@ -144,7 +144,7 @@ def _switch_to_wal(driver: Any, deadline: float) -> None:
 def _run(
     database_url: str, migrate: Callable[[Config], None], actor: Actor | None = None
 ) -> tuple[str | None, str | None]:
-    with _connected(database_url, write=True) as connection:
+    with connected(database_url, write=True) as connection:
         before = _revision(connection)
         _refuse_foreign(connection, before)
         migrate(_config(connection))

@@ -47,6 +47,7 @@ def test_every_change_by_a_person_is_there_with_user_and_machine(shell: Shell, t
         ("hosts", "resume", "desk"),
         ("hosts", "cordon", "desk:0", "--reason", "fan"),
         ("hosts", "uncordon", "desk:0"),
+        ("db", "copy", "--while-used", "--to", f"sqlite:///{tmp_path / 'copy.sqlite'}"),
     ):
         assert shell(*arguments).code == 0, arguments
     with Client(shell.settings) as client:
@@ -61,8 +62,13 @@ def test_every_change_by_a_person_is_there_with_user_and_machine(shell: Shell, t
         ("host undrained", None, "desk"),
         ("cordoned", None, "desk"),
         ("uncordoned", None, "desk"),
+        ("registry copied", None, None),
         ("weights imported", None, None),
     ]
+    there = Shell(tmp_path / "other", shell.capsys)
+    restored = ("db", "restore", tmp_path / "copy.sqlite")
+    assert there(*restored).code == 0
+    assert asked_for(there)[-2:] == [("registry copied", None, None), ("registry restored", None, None)]
 
 
 def test_down_with_cancel_says_who_cancelled(shell: Shell, tmp_path: Path) -> None:
