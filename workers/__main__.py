@@ -27,10 +27,12 @@ from workers.aftermath import take_over
 from workers.app import Consumer
 from workers.device_watch import DeviceWatch
 from workers.logs import set_up_logging
+from workers.metrics.page import Page
 from workers.news import News
 from workers.own_devices import FirstLook, OwnDevices, first_look
 from workers.registration import address_note, register
 from workers.rounds import Rounds
+from workers.tally import Tally
 
 log = logging.getLogger("workers")
 
@@ -87,16 +89,15 @@ def _stop_on_signals(news: News) -> None:
 def run_worker(settings: Settings, devices: int | None, *, drain: bool = False, systemd: Systemd | None = None) -> None:
     """Be this host's worker until told to stop; with `drain` for what runs already, until that has ended.
 
-    Raises AlreadyRunning, RegistryUnreachable, RegistryNotMigrated MissingDependency or UsageError when it
-    cannot begin.
+    Raises AlreadyRunning, RegistryUnreachable, RegistryNotMigrated, MissingDependency or UsageError when it cannot
+    begin.
     """
     systemd = systemd or Systemd({})
     news = News(draining=drain)
     instance = uuid.uuid4().hex
     with only_worker(settings), Registry(settings.resolved_database_url) as registry:
         check_broker_url(settings.resolved_broker_url)
-        if settings.metrics_port is not None:
-            _show_figures(settings)
+        page = Page(settings) if settings.metrics_port is not None else None
         systemd.starting("looking at the devices", START_TOOL_CALLS * settings.tool_timeout + START_SECONDS)
         first = first_look(settings, registry, devices)
         # From its first sign in the registry on, a host is also signed off again.
@@ -111,8 +112,11 @@ def run_worker(settings: Settings, devices: int | None, *, drain: bool = False, 
         Consumer(settings, news).start()
         watch = _watch_of(settings, devices, first, news) if first.watched else None
         own = OwnDevices(settings, registry, first, watch)
+        tally = Tally()
+        if page is not None:
+            page.show(registry, tally, own)
         systemd.ready()
-        Rounds(settings, registry, instance, news, own, supervisors=supervisors, systemd=systemd).run()
+        Rounds(settings, registry, instance, news, own, supervisors=supervisors, tally=tally, systemd=systemd).run()
         systemd.stopping()
         with registry.write() as session:
             stop_host(session, settings.host_name, instance)
@@ -125,12 +129,6 @@ def _watch_of(settings: Settings, count: int | None, first: FirstLook, news: New
     watch = DeviceWatch(RepeatedLook(settings, count, first.found), settings.device_interval, news.tell)
     watch.start()
     return watch
-
-
-def _show_figures(settings: Settings) -> None:
-    from workers.metrics.page import open_page
-
-    open_page(settings)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

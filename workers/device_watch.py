@@ -22,6 +22,7 @@ class DeviceWatch:
         self._told = told
         self._lock = threading.Lock()
         self._newest: list[HostDevices] = []
+        self._last: HostDevices | None = None
         self._thread = threading.Thread(target=self._run, name="device-watch", daemon=True)
 
     def start(self) -> None:
@@ -33,6 +34,12 @@ class DeviceWatch:
         with self._lock:
             found, self._newest = self._newest, []
         return found
+
+    @property
+    def last(self) -> HostDevices | None:
+        """The newest look, whoever has asked for it before; None where none has been made yet."""
+        with self._lock:
+            return self._last
 
     def _run(self) -> None:
         while True:
@@ -47,4 +54,5 @@ class DeviceWatch:
             with self._lock:
                 # While the registry is away nobody asks; what the last two looks say is enough.
                 self._newest = [*self._newest[-1:], found]
+                self._last = found
             self._told()

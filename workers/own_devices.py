@@ -4,9 +4,9 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from erfnet_jobs.ascend.devices import ASCEND_CHIP, DeviceProcess, HostDevices
+from erfnet_jobs.ascend.devices import ASCEND_CHIP, Device, DeviceProcess, HostDevices
 from erfnet_jobs.ascend.discover import host_devices
-from erfnet_jobs.ascend.health import DeviceStates, Judge, Whose
+from erfnet_jobs.ascend.health import DeviceStates, Judge, Seen, Whose
 from erfnet_jobs.launch.processes import has_mark
 from erfnet_jobs.local.processes import parent_of, start_of
 from erfnet_jobs.registry.devices import kept, seen_devices, store_devices
@@ -77,6 +77,7 @@ class OwnDevices:
         self._registry = registry
         self._states = first.states
         self._watch = watch
+        self._first = first.found
         self._found = self._stored_found = _software(first.found, first.found)
         self._stored = self._rows()
 
@@ -99,9 +100,20 @@ class OwnDevices:
         self._stored, self._stored_found = rows, self._found
 
     @property
+    def seen(self) -> dict[int, Seen]:
+        """What is believed of the devices, by id; may be asked for from any thread."""
+        return dict(self._states.seen)
+
+    @property
+    def newest(self) -> tuple[Device, ...]:
+        """The devices of the newest look, with its readings; may be asked for from any thread."""
+        last = self._watch.last if self._watch else None
+        return (last or self._first).devices
+
+    @property
     def told(self) -> str:
         """How many devices there are, and how many of them jobs could have but for cordons, for people."""
-        seen = self._states.seen.values()
+        seen = self.seen.values()
         fit = sum(one.present and one.fit and one.busy is None for one in seen)
         return f"{fit} of {len(seen)} devices fit"
 

@@ -10,7 +10,7 @@ import pytest
 from erfnet_jobs.errors import UsageError
 from erfnet_jobs.settings import Settings, load_settings
 from tests.services import NewSite
-from workers.metrics.page import open_page, page_url
+from workers.metrics.page import Page, page_url
 
 
 @pytest.fixture
@@ -38,14 +38,14 @@ def read(settings: Settings) -> str:
 @pytest.mark.parametrize(("address", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])
 def test_the_page_is_where_the_settings_say(tmp_path: Path, address: str, family: socket.AddressFamily) -> None:
     settings = settings_at(tmp_path, free_port(family), address)
-    open_page(settings)
-    assert 'erfnet_jobs_build_info{mindspore="' in read(settings)
+    Page(settings)
+    assert 'erfnet_jobs_build_info{host="' in read(settings)
 
 
 def test_an_address_of_no_host_is_named(tmp_path: Path) -> None:
     for address in ("no such name", "192.0.2.1"):
         with pytest.raises(UsageError, match=f"ERFNET_JOBS_METRICS_ADDRESS is '{address}', which is no address of"):
-            open_page(settings_at(tmp_path, free_port(), address))
+            Page(settings_at(tmp_path, free_port(), address))
 
 
 def test_a_port_that_is_taken_is_named_before_the_host_is_registered(
@@ -63,4 +63,4 @@ def test_only_root_has_the_first_ports(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(socket.socket, "bind", refuse)
     with pytest.raises(UsageError, match=r"at port 80 of 127.0.0.1 \(Permission denied\): give another one"):
-        open_page(settings_at(tmp_path, 80))
+        Page(settings_at(tmp_path, 80))

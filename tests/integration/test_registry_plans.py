@@ -16,6 +16,7 @@ from erfnet_jobs.registry import (
     lineage,
     logs,
     metrics,
+    monitoring,
     needs,
     queue,
     status,
@@ -70,6 +71,11 @@ QUESTIONS: dict[str, Callable[[Session], object]] = {
         session, checkpoints.get_checkpoint(session, FINISHED)
     ),
     "a path": lambda session: checkpoints.resolve_checkpoints(session, "/nowhere.ckpt"),
+    "jobs by kind and state": monitoring.queues,
+    "hosts by state": lambda session: monitoring.host_counts(session, 30),
+    "one host": lambda session: monitoring.own_host(session, "host0"),
+    "the newest event": lambda session: monitoring.newest_event(session, JOBS - 4),
+    "what has happened": lambda session: monitoring.happened(session, JOBS - 4),
     **{
         f"best {name}": lambda session, name=name: evaluations.best(session, name, top=3)  # type: ignore[misc]
         for name in (*EVALUATION_METRICS, "iou_rider")

@@ -15,14 +15,17 @@ from erfnet_jobs import __version__
 class Build(Collector):
     """Versions of what runs here; MindSpore's is read from its package, which this process must not import."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
+        self._host = host
         self._started = time.time()
 
     def collect(self) -> Iterator[Metric]:
         """Both families."""
-        build = InfoMetricFamily("erfnet_jobs_build", "Versions of what runs on this host.")
+        build = InfoMetricFamily(
+            "erfnet_jobs_build", "This host's name in the registry, and versions of what runs on it."
+        )
         versions = {"version": __version__, "python": sys.version.split()[0], "mindspore": _version("mindspore")}
-        build.add_metric([], versions)
+        build.add_metric([], {"host": self._host, **versions})
         yield build
         yield GaugeMetricFamily(
             "erfnet_jobs_worker_start_time_seconds",
