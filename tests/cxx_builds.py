@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "ascend310_infer"
 BUILDS = ROOT / "build" / "ascend310_infer"
+# Of the tests that need one build: of two processes of pytest-xdist, the second would only wait for the first.
+BUILD_GROUP = "cxx_build"
 _ANSWER = struct.Struct("<II")
 _IMAGE = struct.Struct("<III")
 

@@ -1,6 +1,10 @@
 """The C++ sources build without warnings and pass their own tests."""
 
-from tests.cxx_builds import built, run
+import pytest
+
+from tests.cxx_builds import BUILD_GROUP, built, run
+
+pytestmark = pytest.mark.xdist_group(BUILD_GROUP)
 
 
 def test_builds_and_passes_its_tests() -> None:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from erfnet_jobs.erfnet.cityscapes import find_images, list_split
 from erfnet_jobs.erfnet.infer import SUFFIXES, distinct_names
 from erfnet_jobs.errors import BadData
-from tests.cxx_builds import Probe, Refused, probe
+from tests.cxx_builds import BUILD_GROUP, Probe, Refused, probe
 
+pytestmark = pytest.mark.xdist_group(BUILD_GROUP)
 CITIES = st.sampled_from(["aachen", "bonn", "ulm"])
 FRAMES = st.sampled_from(["a", "b_1", "b", "ümlaut", "x_leftImg8bit", ".hidden", "c d"])
 IMAGES = st.sampled_from(["_leftImg8bit.png", "_leftImg8bit.jpg", "_leftImg8bit.jpeg", "_leftImg8bit.PNG", ".png"])

@@ -35,7 +35,7 @@ from tests.optional import optional
 from tests.tiny import in_graphs
 
 onnx = optional("onnx")
-pytestmark = pytest.mark.mindspore
+pytestmark = [pytest.mark.mindspore, pytest.mark.xdist_group("cxx_inference")]
 in_graphs()
 
 SIZE = (64, 128)

@@ -17,8 +17,9 @@ from erfnet_jobs.erfnet.labels import IGNORE
 from erfnet_jobs.erfnet.pictures import load_image, load_label
 from erfnet_jobs.erfnet.transforms import prepare_image, prepare_label, prepare_pixels
 from erfnet_jobs.errors import BadData
-from tests.cxx_builds import Probe, Refused, probe
+from tests.cxx_builds import BUILD_GROUP, Probe, Refused, probe
 
+pytestmark = pytest.mark.xdist_group(BUILD_GROUP)
 SIDES = st.integers(1, 40)
 # PNG (RFC 2083): for each colour type its bit depths and number of channels.
 _PNG_KINDS = [

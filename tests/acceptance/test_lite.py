@@ -36,7 +36,7 @@ from tests.tiny import in_graphs
 optional("onnx")
 optional("onnxruntime")
 
-pytestmark = [pytest.mark.mindspore, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.mindspore, pytest.mark.timeout(900), pytest.mark.xdist_group("lite")]
 ROOT = Path(__file__).parents[2]
 SMALL, SCENE = (128, 256), (256, 512)
 WHOLE = (512, 1024)

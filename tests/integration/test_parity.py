@@ -127,7 +127,10 @@ def their_step(name, state, ours, images, labels, precision):
     return Step(loss.item(), gradients, after)
 
 
-@pytest.fixture(scope="module", params=[ERFNET, ENCODER])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.xdist_group(f"parity_{name}")) for name in (ERFNET, ENCODER)],
+)
 def stepped(request, tmp_path_factory):
     name = request.param
     chance = np.random.default_rng(2)

@@ -26,7 +26,7 @@ from erfnet_jobs.reports import (
 from erfnet_jobs.specs import EvalSpec, ExportSpec, InferSpec
 from erfnet_jobs.train_spec import TrainSpec
 
-pytestmark = pytest.mark.mindspore
+pytestmark = [pytest.mark.mindspore, pytest.mark.xdist_group("rank")]
 SIZE = (64, 128)
 PATIENCE = 240
 

@@ -23,7 +23,7 @@ from erfnet_jobs.train_spec import TrainSpec
 from tests.small_data import add_pair
 from tests.tiny import in_graphs, make_tiny
 
-pytestmark = pytest.mark.mindspore
+pytestmark = [pytest.mark.mindspore, pytest.mark.xdist_group("training")]
 in_graphs()
 
 
