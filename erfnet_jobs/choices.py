@@ -56,3 +56,5 @@ MAX_EXPORT_PIXELS = 2**24
 DOWNSAMPLING = 8
 # The beginning of a 310-infer job's last phase where its figures are of a part of the data, and so not recorded.
 MEASURED_PART = "figures of"
+# A training's phase before its first step; its ETA is that of the phase, not of the job.
+BUILD_DATA = "build data"

@@ -13,15 +13,14 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from erfnet_jobs.placement import Decision, Demand, HostState, families_of_kind
+from erfnet_jobs.client.demands import demands_of
+from erfnet_jobs.placement import Decision, HostState
 from erfnet_jobs.placement.decide import RESERVE_AFTER, Placing
 from erfnet_jobs.registry.attempts import assign
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.needs import needed_storages
 from erfnet_jobs.registry.parts import PartKey
 from erfnet_jobs.registry.queue import QueuedJob, QueueKey, lock_jobs, lock_pass, queue_window, set_reasons
 from erfnet_jobs.registry.summaries import HostRow, host_rows
-from erfnet_jobs.states import JobKind
 
 WINDOW = 500
 DEPTH = 5000
@@ -105,7 +104,7 @@ def _decide(session: Session, silent: frozenset[str], reserve_after: float, swep
     hosts = [_state(row, silent) for row in host_rows(session)]
     placing = Placing(hosts, reserve_after)
     for window in _windows(session, first, placing, swept, seen):
-        demands = _demands(session, window, hosts)
+        demands = demands_of(session, window, hosts)
         seen.queue.update((job.id, job) for job in window)
         seen.decisions += [placing.decide(demand) for demand in demands]
     return seen
@@ -131,26 +130,6 @@ def _state(row: HostRow, silent: frozenset[str]) -> HostState:
     return HostState.of_summary(
         row.name, row.address, row.storage, row.closed(silent), infers_310=row.infers_310, **vars(row.summary)
     )
-
-
-def _demands(session: Session, window: Sequence[QueuedJob], hosts: Sequence[HostState]) -> list[Demand]:
-    several = len({host.storage for host in hosts}) > 1
-    storages = needed_storages(session, window) if several else {}
-    return [
-        Demand(
-            job=job.id,
-            cards=job.cards,
-            priority=job.priority,
-            host=job.host,
-            devices=job.devices,
-            storages=storages.get(job.id, frozenset()),
-            pinned=job.pinned,
-            families=families_of_kind(job.kind, job.allow_cpu),
-            infer_310=job.kind == JobKind.INFER_310,
-            waited=job.waited,
-        )
-        for job in window
-    ]
 
 
 def _assign(session: Session, queue: dict[int, QueuedJob], placed: Sequence[Decision], runs: Path) -> list[PartKey]:

@@ -18,6 +18,7 @@ from erfnet_jobs.cli.output import (
     terminal_width,
     wrapped,
 )
+from erfnet_jobs.cli.reasons import why
 from erfnet_jobs.cli.times import clock, moment, zone
 
 ENDED = ("succeeded", "failed", "cancelled", "skipped")
@@ -49,7 +50,7 @@ def _summary(job: Document) -> list[str]:
         f"{name} {_plain(value)}" for name, value in spec.items() if value not in (None, job["kind"], [])
     )
     pairs = [
-        ("why", job["reason"]),
+        ("why", why(job)),
         ("progress", _progress(job) if started else None),
         ("stage", stage if started and job["stage"] else None),
         ("loss", None if job["loss"] is None else number(job["loss"], 4)),

@@ -17,18 +17,19 @@ from erfnet_jobs.cli.output import (
     percent,
     print_json,
     screen_width,
-    shorten,
     table,
     warn,
 )
+from erfnet_jobs.cli.reasons import why
 from erfnet_jobs.cli.session import Session
-from erfnet_jobs.cli.times import reason_text
 
 if TYPE_CHECKING:
     from erfnet_jobs.states import JobState
 
 
 NO_ETA = (*UNSTARTED, *ENDED)
+# Seconds between two looks of --watch.
+WATCH_INTERVAL = 2.0
 # Before a reason on a line of its own.
 INDENT = "     `- "
 
@@ -44,10 +45,10 @@ def progress(job: Document) -> str:
     return percent(job["progress"])
 
 
-def _reason(job: Document) -> str:
+def _reason(job: Document, width: int | None = None) -> str:
     if job["state"] in ("succeeded", "running"):
         return "cancel requested" if job["cancel_requested"] and job["state"] == "running" else ""
-    return reason_text(job)
+    return why(job, width)
 
 
 def _time(job: Document) -> str:
@@ -77,11 +78,11 @@ def job_table(jobs: Sequence[Document], width: int | None = None) -> list[str]:
     room = limit - wide - GAP
     shown = [head]
     for job, line in zip(jobs, lines, strict=True):
-        why = _reason(job)
-        if not why or len(why) <= room:
-            shown.append(f"{line:<{wide + GAP}}{why}".rstrip())
+        told = _reason(job)
+        if len(told) <= max(0, room):
+            shown.append(f"{line:<{wide + GAP}}{told}".rstrip())
         else:
-            shown += [line, INDENT + shorten(why, limit - len(INDENT))]
+            shown += [line, INDENT + _reason(job, limit - len(INDENT))]
     return shown
 
 
@@ -89,11 +90,27 @@ def job_table(jobs: Sequence[Document], width: int | None = None) -> list[str]:
 @click.argument("job", type=int, required=False)
 @click.option("--all", "everything", is_flag=True, help="List up to 1000 jobs.  [default: 20]")
 @click.option("--state", "states", multiple=True, help="Only jobs in this state; may be repeated.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--watch", "-w", "watching", is_flag=True, help="Show hosts and jobs as they change, until Ctrl-C.")
+@click.option("--interval", type=click.FloatRange(0.2, 3600), metavar="SECONDS", help="With --watch.  [default: 2]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document; with --watch one a line and change.")
 @click.pass_obj
-def status(session: Session, job: int | None, everything: bool, states: tuple[str, ...], as_json: bool) -> None:
+def status(
+    session: Session,
+    job: int | None,
+    everything: bool,
+    states: tuple[str, ...],
+    watching: bool,
+    interval: float | None,
+    as_json: bool,
+) -> None:
     """List jobs, those that go on first; or tell everything about JOB."""
     client = session.client
+    if watching or interval is not None:
+        _check_watch(watching, job, bool(everything or states))
+        from erfnet_jobs.cli.watch.screen import watch
+
+        watch(client, WATCH_INTERVAL if interval is None else interval, as_json)
+        return
     if job is not None:
         document = client.details(job)
         if as_json:
@@ -113,10 +130,21 @@ def status(session: Session, job: int | None, everything: bool, states: tuple[st
         _warn_of_hosts(session, found)
 
 
+def _check_watch(watching: bool, job: int | None, filtered: bool) -> None:
+    from erfnet_jobs.errors import UsageError
+
+    if not watching:
+        raise UsageError("--interval is for --watch: add that, or leave it out")
+    if job is not None:
+        raise UsageError(f"--watch shows all jobs: follow one with 'erfnet-jobs wait {job}' or 'logs {job} --follow'")
+    if filtered:
+        raise UsageError("--watch shows what goes on and what ended last: leave --all and --state out")
+
+
 def _warn_of_hosts(session: Session, jobs: Sequence[Document]) -> None:
     """A job's reason is its last worker's word: who looks is told when no worker is left to say more."""
-    if any(job["state"] == "queued" for job in jobs) and (why := session.client.no_host_open()):
-        warn(why)
+    if any(job["state"] == "queued" for job in jobs) and (closed := session.client.no_host_open()):
+        warn(closed)
 
 
 def _states(names: tuple[str, ...]) -> "list[JobState] | None":

@@ -26,6 +26,7 @@ def host_document(host: HostSummary, lease_timeout: float) -> Document:
         "version": host.version,
         "storage": host.storage_id,
         "family": host.family,
+        "infers_310": host.infers_310,
         "driver": host.driver,
         "cann": host.cann,
         "trouble": host.trouble,

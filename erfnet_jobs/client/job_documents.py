@@ -18,14 +18,18 @@ from erfnet_jobs.specs import Spec, known_spec
 from erfnet_jobs.train_spec import TrainSpec
 
 
-def job_document(job: Job) -> Document:
-    """A job: what was asked for, its state and why, and how far its newest attempt is."""
+def job_document(job: Job, wait: float | None = None) -> Document:
+    """A job: what was asked for, its state and why, and how far its newest attempt is.
+
+    `wait`: in how many seconds what it needs is first free, or the jobs that it waits for have ended, where known.
+    """
     return {
         "id": job.id,
         "kind": job.kind,
         "name": job.name,
         "state": job.state,
         "reason": job.reason,
+        "wait_seconds": wait,
         "cards": job.cards,
         "attempt": job.attempt,
         "max_attempts": job.max_attempts,
@@ -134,11 +138,11 @@ def training_document(spec: Spec | None, steps: int | None = None, lr: float | N
     }
 
 
-def details_document(details: JobDetails) -> Document:
+def details_document(details: JobDetails, wait: float | None = None) -> Document:
     """Everything about a job: `job_document` and lists of what belongs to it; events oldest first."""
     failure = details.first_failure
     return {
-        **job_document(details.job),
+        **job_document(details.job, wait),
         "training": training_document(known_spec(details.job.spec), details.job.steps, details.job.lr),
         "needs": list(details.needs),
         "needed_by": list(details.needed_by),

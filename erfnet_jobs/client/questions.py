@@ -1,7 +1,7 @@
 """What can be asked of the registry without changing it, as JSON-ready documents."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 
 from erfnet_jobs.client.curve_documents import curves_document
@@ -17,6 +17,8 @@ from erfnet_jobs.client.job_documents import (
 )
 from erfnet_jobs.client.lineage_documents import checkpoint_lineage
 from erfnet_jobs.client.model_documents import best_documents, checkpoint_document
+from erfnet_jobs.client.overview import overview_document
+from erfnet_jobs.client.waits import wait_seconds
 from erfnet_jobs.errors import NotFound
 from erfnet_jobs.placement import none_open
 from erfnet_jobs.registry import checkpoints, evaluations, hosts, jobs, logs, metrics, status
@@ -48,12 +50,20 @@ class Questions:
     def details(self, job_id: int) -> Document:
         """One job with its attempts, events, checkpoints, evaluations, artifacts and logs; raises NotFound."""
         with self.registry.read() as session:
-            return details_document(status.job_details(session, job_id))
+            details = status.job_details(session, job_id)
+            return details_document(details, wait_seconds(session, [details.job], self.settings).get(job_id))
 
     def jobs(self, limit: int = 20, states: Iterable[JobState] | None = None) -> list[Document]:
-        """Jobs that go on first, then the newest that have ended."""
+        """Jobs that go on first, then the newest that have ended; with how long they wait, where that is known."""
         with self.registry.read() as session:
-            return [job_document(job) for job in status.list_jobs(session, limit, states)]
+            found = status.list_jobs(session, limit, states)
+            waits = wait_seconds(session, found, self.settings)
+            return [job_document(job, waits.get(job.id)) for job in found]
+
+    def overview(self, also: Collection[int] = ()) -> Document:
+        """Hosts, jobs and totals at one moment: what `status --watch` shows. Jobs `also` are in it in any case."""
+        with self.registry.read() as session:
+            return overview_document(session, self.settings, also)
 
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state that is not an end."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from erfnet_jobs.choices import BUILD_DATA
 from erfnet_jobs.erfnet.labels import IGNORE
 from erfnet_jobs.erfnet.mindrecord import ensure_mindrecord, training_rows
 from erfnet_jobs.erfnet.progress import PROGRESS_INTERVAL
@@ -30,6 +31,6 @@ def _reporter(write: Callable[[Report], None]) -> Callable[[int, int], None]:
     def report(done: int, total: int) -> None:
         if thinning.is_due(always=done == total):
             eta = (time.monotonic() - began) / done * (total - done) if done else None
-            write(Phase("build data", done, total, eta))
+            write(Phase(BUILD_DATA, done, total, eta))
 
     return report

@@ -52,7 +52,8 @@ _ROW = tuple(entry.name for entry in fields(DeviceSummary) if entry.name != "job
 class HostSummary:
     """A host with its devices by id.
 
-    `stopped_at`: its worker was ended in order; `seen_at`: its newest beat, `silence` seconds ago.
+    `stopped_at`: its worker was ended in order; `seen_at`: its newest beat, `silence` seconds ago. `infers_310`: it
+    has the C++ program of 310-infer jobs.
     """
 
     name: str
@@ -66,6 +67,7 @@ class HostSummary:
     seen_at: datetime
     stopped_at: datetime | None
     family: str
+    infers_310: bool
     driver: str | None
     cann: str | None
     trouble: str | None
@@ -214,6 +216,7 @@ def _summary(host: Host, devices: Iterable[DeviceSummary], at: datetime) -> Host
         seen_at=host.seen_at,
         stopped_at=host.stopped_at,
         family=host.family,
+        infers_310=host.infers_310,
         driver=host.driver,
         cann=host.cann,
         trouble=host.trouble,

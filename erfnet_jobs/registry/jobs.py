@@ -1,7 +1,7 @@
 """Submitting and ending jobs: each step is a compare-and-set on state and attempt number."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from heapq import heappop, heappush
 from typing import Any, cast
@@ -185,3 +185,8 @@ def _skip_dependents(session: Session, job_id: int, state: JobState, ended: date
             record_event(session, "skipped", reason, job=dependent)
             for waiting in _waiting_for(session, dependent):
                 heappush(frontier, (waiting, dependent, JobState.SKIPPED))
+
+
+def jobs_by_id(session: Session, ids: Collection[int]) -> list[Job]:
+    """The jobs of these numbers that there are, in order."""
+    return list(session.scalars(select(Job).where(Job.id.in_(ids)).order_by(Job.id))) if ids else []

@@ -33,7 +33,7 @@ JOB_KEYS = {
     ),
     *("cancel_requested", "progress", "phase", "stage", "epoch", "epochs", "step", "steps", "loss", "mean_iou", "spec"),
     *("images_per_second", "eta_seconds", "created_at", "started_at", "ended_at", "not_before"),
-    *("wanted_host", "wanted_devices", "lr", "time_limit"),
+    *("wanted_host", "wanted_devices", "lr", "time_limit", "wait_seconds"),
 }
 MORE_KEYS = {
     "training",

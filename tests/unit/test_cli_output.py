@@ -112,6 +112,7 @@ def job(**values: object) -> dict[str, object]:
         "kind": "train",
         "name": "a long name for a job",
         "state": "running",
+        "wait_seconds": None,
         "reason": "running on ascend-host-001",
         "cards": 8,
         "hosts": ["ascend-host-001", "ascend-host-002"],

@@ -1,0 +1,1 @@
+"""`status --watch`: everything that goes on, as it changes."""
