@@ -42,10 +42,10 @@ def transfer(wanted: Transfer, told: Told) -> dict[str, int]:
     shown = shown_url(parse_url(wanted.source))
     if parse_url(wanted.source) == parse_url(wanted.target):
         raise UsageError(f"{shown} would be copied into itself: name another registry")
-    _check_version(wanted.source, current(wanted.source), wanted.source)
+    _check_version(wanted.source, current(wanted.source))
     if current(wanted.target) is None:
         upgrade(wanted.target)
-    _check_version(wanted.target, current(wanted.target), wanted.source)
+    _check_version(wanted.target, current(wanted.target))
     with _snapshot(wanted.source) as source:
         if wanted.served:
             _check_one_host(source, wanted.target)
@@ -78,7 +78,7 @@ def _snapshot(database_url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _check_version(database_url: str, version: str | None, source: str) -> None:
+def _check_version(database_url: str, version: str | None) -> None:
     if version == HEAD:
         return
     shown = shown_url(parse_url(database_url))
@@ -88,10 +88,9 @@ def _check_version(database_url: str, version: str | None, source: str) -> None:
         raise RegistryNotMigrated(
             f"{shown} is at version {version}, and this program knows {HEAD}: install the program that fits"
         )
-    first = "bring a copy of it" if database_url == source else "bring it"
     raise RegistryNotMigrated(
-        f"{shown} is at version {version}, and this program needs {HEAD}: {first} there with "
-        "'erfnet-jobs --database-url URL db upgrade', then do this again with that"
+        f"{shown} is at version {version}, and this program needs {HEAD}: use the program of that version, or bring it "
+        "(of a backup a copy of it) to this one with 'erfnet-jobs --database-url URL db upgrade'"
     )
 
 

@@ -31,6 +31,7 @@ from erfnet_jobs.local.marks import marked_processes
 from erfnet_jobs.local.processes import Identity, identify, last_lines, read_identity, stop, write_identity
 from erfnet_jobs.local.up import bring_up
 from erfnet_jobs.local.worker_process import running_worker
+from erfnet_jobs.registry import migrate
 from erfnet_jobs.settings import Settings, load_settings
 from erfnet_jobs.train_spec import TrainSpec
 from tests.layout import empty_dataset
@@ -237,6 +238,15 @@ def test_a_configured_registry_is_not_migrated_unasked(settings: Settings, tmp_p
     assert not redis_server.answers(settings)
     bring_up(elsewhere, 1, quiet, migrate=True)
     take_down(elsewhere, Running.REFUSE, quiet)
+
+
+def test_the_registry_of_one_machine_is_upgraded_by_up(settings: Settings) -> None:
+    settings.home.mkdir()
+    migrate.upgrade(settings.resolved_database_url)
+    migrate.downgrade(settings.resolved_database_url, "0003")
+    told: list[str] = []
+    bring_up(settings, 1, told.append)
+    assert any("(was at 0003)" in text for text in told), told
 
 
 def test_a_second_worker_is_refused(settings: Settings) -> None:

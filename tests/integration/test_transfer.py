@@ -222,7 +222,14 @@ def test_what_is_no_sound_backup_is_refused_and_nothing_made(shell: Shell, kept:
 def test_a_backup_of_an_older_program_is_brought_up_first(shell: Shell, kept: Path) -> None:
     shell.settings.home.rename(kept.parent / "before")
     downgrade(f"sqlite:///{kept}", "0003")
-    refused(shell("db", "restore", kept), RegistryNotMigrated.exit_code, "at version 0003", HEAD, "a copy of it")
+    refused(
+        shell("db", "restore", kept),
+        RegistryNotMigrated.exit_code,
+        "at version 0003",
+        HEAD,
+        "a copy of it",
+        "db upgrade",
+    )
     assert shell("--database-url", f"sqlite:///{kept}", "db", "upgrade").code == 0
     assert shell("db", "restore", kept).code == 0
     assert shell.count_jobs() == 1
