@@ -8,7 +8,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from erfnet_jobs.ascend.devices import Device
+from erfnet_jobs.ascend.devices import CPU_SLOT, Device
 from workers.metrics.fresh import Fresh
 from workers.metrics.of_registry import OWN
 from workers.own_devices import OwnDevices
@@ -64,7 +64,9 @@ class OfDevices(Collector):
         text = f"1 for the health that is believed: ok, warning, alarm, critical, unknown, or gone. {OWN}"
         health = GaugeMetricFamily("erfnet_jobs_device_health", text, labels=["device", "health"])
         for number, seen in sorted(self._devices.seen.items()):
-            health.add_metric([str(number), seen.device.health if seen.present else "gone"], 1.0)
+            # A CPU slot is not lost where a worker was started with fewer of them.
+            if seen.present or seen.device.kind != CPU_SLOT:
+                health.add_metric([str(number), seen.device.health if seen.present else "gone"], 1.0)
         yield health
         newest = self._devices.newest
         for name, told, value in READINGS:
