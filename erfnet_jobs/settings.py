@@ -5,7 +5,7 @@ import re
 import socket
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,47 +28,87 @@ LAST_PORT = 65535
 LEAST_BEATS = 4
 
 
+def _setting(meaning: str, default: Any = MISSING, *, unset: str = "", example: str = "", secret: bool = False) -> Any:
+    """A field with its meaning; what counts where it is not set, if no value says it; and a value to show then."""
+    metadata = {"meaning": meaning, "unset": unset, "example": example}
+    return field(default=default, repr=not secret, metadata=metadata)
+
+
 @dataclass(frozen=True)
 class Settings:
-    """All settings. Times are seconds.
+    """All settings, each with its meaning, which the file that `erfnet-jobs init` writes is made of. Times are seconds.
 
     `broker_url` and `database_url` of None mean the embedded ones: a Redis on a Unix socket in the home, a SQLite file
-    in the home. `lease_timeout` is how long a lease may stand still before its attempt is lost; `start_timeout` how
-    long the parts of a gang may take from assigned to started; `stuck_timeout` how long an attempt may report nothing,
-    and `compile_timeout` how long before its first step. `reserve_after` is how long a job waits for devices before it
-    keeps what becomes free. `device_interval` is between two looks at the host's devices, and `tool_timeout` how long
-    one call of npu-smi or hccn_tool may take; `warning_runs` says whether devices in health Warning get jobs. Where
-    `allowed_paths` has folders, the paths of jobs must lie below them.
-    `infer_310` is the C++ program's path (None: beside this Python, or on PATH).
-    `remote_control` lets Celery's commands through Redis reach the worker. At `metrics_port` of `metrics_address` the
-    worker shows its figures to Prometheus (None: it does not).
+    in the home.
     """
 
-    home: Path
-    runs: Path
-    host_name: str
-    host_address: str
-    broker_url: str | None = field(default=None, repr=False)
-    database_url: str | None = field(default=None, repr=False)
-    beat_interval: float = 2.0
-    lease_timeout: float = 30.0
-    start_timeout: float = 120.0
-    stuck_timeout: float = 1800.0
-    compile_timeout: float = 3600.0
-    reserve_after: float = 300.0
-    device_interval: float = 10.0
-    tool_timeout: float = 30.0
-    retry_delay: float = 10.0
-    warning_runs: bool = True
-    allowed_paths: tuple[Path, ...] = ()
-    remote_control: bool = False
-    metrics_port: int | None = None
-    metrics_address: str = "127.0.0.1"
-    npu_smi: str | None = None
-    hccn_tool: str | None = None
-    hccn_conf: Path = Path("/etc/hccn.conf")
-    dev_dir: Path = Path("/dev")
-    infer_310: Path | None = None
+    home: Path = _setting("This machine's folder.", unset="~/.erfnet-jobs")
+    runs: Path = _setting(
+        "Where runs (checkpoints, logs) are written; may be a shared file system.",
+        unset="runs in the home",
+        example="/shared/erfnet-runs",
+    )
+    host_name: str = _setting("This host's name in the registry.", unset="the machine's name", example="node1")
+    host_address: str = _setting(
+        "Where other hosts reach this one.",
+        unset="what the machine's name leads to, or where its packets leave from",
+        example="192.0.2.1",
+    )
+    broker_url: str | None = _setting(
+        "The Redis of the queues; several hosts share one.",
+        None,
+        unset="an embedded one in the home",
+        example="redis://:PASSWORD@redis.example:6379/0",
+        secret=True,
+    )
+    database_url: str | None = _setting(
+        "The registry; several hosts share one in PostgreSQL.",
+        None,
+        unset="SQLite in the home",
+        example="postgresql+psycopg://erfnet:PASSWORD@db.example/erfnet",
+        secret=True,
+    )
+    beat_interval: float = _setting("Seconds between two beats of a lease.", 2.0)
+    lease_timeout: float = _setting("Seconds after which a lease that stands still is lost, four beats at least.", 30.0)
+    start_timeout: float = _setting("Seconds that the parts of a gang have to start, four beats at least.", 120.0)
+    stuck_timeout: float = _setting("Seconds that an attempt may report nothing after its first step.", 1800.0)
+    compile_timeout: float = _setting("The same before its first step, and while it compiles.", 3600.0)
+    reserve_after: float = _setting("Seconds that a job waits for devices before it keeps what becomes free.", 300.0)
+    device_interval: float = _setting("Seconds between two looks at the host's devices.", 10.0)
+    tool_timeout: float = _setting("Seconds that one call of npu-smi or hccn_tool may take.", 30.0)
+    retry_delay: float = _setting("Seconds before a second attempt; doubles with each more.", 10.0)
+    warning_runs: bool = _setting("Whether devices in health Warning get jobs.", True)
+    allowed_paths: tuple[Path, ...] = _setting(
+        "Folders, with ':' between them, below which all paths of jobs must lie.",
+        (),
+        unset="anywhere",
+        example="/data:/shared",
+    )
+    remote_control: bool = _setting("Whether Celery's commands through Redis reach the worker.", False)
+    metrics_port: int | None = _setting(
+        "The port at which the worker shows its figures to Prometheus.", None, unset="not shown", example="9464"
+    )
+    metrics_address: str = _setting("The address of that port; 0.0.0.0 or :: for all.", "127.0.0.1")
+    npu_smi: str | None = _setting(
+        "The driver's tool npu-smi.",
+        None,
+        unset="on PATH, or where the driver puts it",
+        example="/usr/local/sbin/npu-smi",
+    )
+    hccn_tool: str | None = _setting(
+        "The driver's tool hccn_tool.",
+        None,
+        unset="on PATH, or where the driver puts it",
+        example="/usr/local/Ascend/driver/tools/hccn_tool",
+    )
+    hccn_conf: Path = _setting("The configured addresses of the cards.", Path("/etc/hccn.conf"))
+    dev_dir: Path = _setting("Where device nodes are.", Path("/dev"))
+    infer_310: Path | None = _setting(
+        "The C++ program for Ascend 310.",
+        None,
+        unset="beside this Python, or on PATH",
+        example="/opt/erfnet/bin/erfnet_infer",
+    )
 
     @property
     def data_dir(self) -> Path:
@@ -192,7 +232,7 @@ def load_settings(flags: Mapping[str, object] | None = None, environ: Mapping[st
     for name in names:
         if (text := environ.get(PREFIX + name.upper())) and name not in given:
             given[name] = _read(name, text, PREFIX + name.upper())
-    home = given.get("home") or _path(environ.get("HOME", "~") + "/.erfnet-jobs")
+    home = given.get("home") or _default_home(environ)
     values = {**_config(home, names - {"home"}), **given, "home": home}
     values.setdefault("runs", home / "runs")
     if "host_name" not in values:
@@ -207,6 +247,16 @@ def load_settings(flags: Mapping[str, object] | None = None, environ: Mapping[st
         )
     _check_times(settings)
     return settings
+
+
+def home_of(flags: Mapping[str, object], environ: Mapping[str, str] = os.environ) -> Path:
+    """The home by flags, environment and default; what is in it is not looked at, so that it may be mended."""
+    given = flags.get("home") or environ.get(f"{PREFIX}HOME")
+    return _read("home", given, "the home") if given else _default_home(environ)
+
+
+def _default_home(environ: Mapping[str, str]) -> Path:
+    return _path(environ.get("HOME", "~") + "/.erfnet-jobs")
 
 
 def _refuse_unknown(names: frozenset[str], environ: Mapping[str, str]) -> None:

@@ -20,6 +20,7 @@ GARBAGE_THRESHOLD = 1_000_000
 # Name: (module below erfnet_jobs.cli, its attribute, short help), by section, in the order of `--help`.
 SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
     "This machine": {
+        "init": ("init", "init", "Write a config.toml with every setting, explained."),
         "up": ("up", "up", "Start the embedded Redis, the registry and the worker."),
         "down": ("down", "down", "Stop the worker and the embedded Redis."),
         "worker": ("worker", "worker", "Run this host's worker in the foreground."),
