@@ -1,4 +1,4 @@
-"""`checkpoints list|show`: the weights that the registry knows."""
+"""`checkpoints`: the weights that the registry knows."""
 
 import sys
 
@@ -17,6 +17,7 @@ from erfnet_jobs.cli.output import (
     terminal_width,
     wrapped,
 )
+from erfnet_jobs.cli.prune import prune
 from erfnet_jobs.cli.session import Session
 from erfnet_jobs.cli.times import moment
 
@@ -40,7 +41,10 @@ LISTED = ("size", "created_at", "removed_at", "evaluations", "lineage", "differe
 
 @click.group()
 def checkpoints() -> None:
-    """List checkpoints, or show one."""
+    """List checkpoints, show one, and look after their files."""
+
+
+checkpoints.add_command(prune)
 
 
 @checkpoints.command("list")

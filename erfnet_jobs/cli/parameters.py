@@ -12,8 +12,9 @@ if TYPE_CHECKING:  # ParamType is generic to mypy, but at run time only in newer
     Seconds = click.ParamType[float]
     HostDevices = click.ParamType[tuple[str, tuple[int, ...]]]
     Text = click.ParamType[str]
+    Counts = click.ParamType[dict[str, int]]
 else:
-    Numbers = Pair = Names = Seconds = HostDevices = Text = click.ParamType
+    Numbers = Pair = Names = Seconds = HostDevices = Text = Counts = click.ParamType
 
 
 class SizeType(Pair):
@@ -111,6 +112,25 @@ class NamesType(Names):
         return names
 
 
+class KeepType(Counts):
+    """best:N and newest:N with a comma between them, or one of them, as a mapping."""
+
+    name = "best:N,newest:N"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, int]:
+        """How many of the best and of the newest stay; what is not named is 0."""
+        if isinstance(value, dict):
+            return value
+        counts: dict[str, int] = {}
+        for part in str(value).split(","):
+            found = re.fullmatch(r"\s*(best|newest):(\d{1,6})\s*", part)
+            if not found or int(found[2]) == 0 or found[1] in counts:
+                example = "give best:N,newest:N with numbers from 1, or one of the two, such as best:3,newest:2"
+                self.fail(f"{value!r} cannot be read at {part!r}: {example}", param, ctx)
+            counts[found[1]] = int(found[2])
+        return counts
+
+
 class DurationType(Seconds):
     """A number with its unit, such as 90s, 45m, 36h or 2d, in seconds."""
 
@@ -128,6 +148,7 @@ class DurationType(Seconds):
 
 SIZE = SizeType()
 DURATION = DurationType()
+KEEP = KeepType()
 DEVICE = DeviceType()
 AUGMENT = FORMATS = SAVE = METRIC_NAMES = NamesType()
 STAGES = RangeType("stages", "a range within 1-4, such as 1-4 or 3-4")

@@ -40,7 +40,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
     },
     "Results": {
         "best": ("best", "best", "Find the best checkpoint by a metric."),
-        "checkpoints": ("checkpoints", "checkpoints", "List checkpoints, or show one."),
+        "checkpoints": ("checkpoints", "checkpoints", "List checkpoints, show one, look after their files."),
         "metrics": ("metrics", "metrics", "Print a job's metrics by step."),
         "plot": ("plot", "plot", "Draw trainings' curves, here or as a picture."),
     },

@@ -20,6 +20,7 @@ from erfnet_jobs.placement.ever import counts_that_work, lack_the_program
 from erfnet_jobs.registry.checkpoints import resolve_checkpoints
 from erfnet_jobs.registry.events import Actor
 from erfnet_jobs.registry.jobs import get_job, new_group, submit_job
+from erfnet_jobs.registry.prune import check_not_pruned, lock_weights
 from erfnet_jobs.registry.tables import Job, JobDependency
 from erfnet_jobs.specs import spec_to_dict
 from erfnet_jobs.states import TERMINAL, JobKind, JobState
@@ -32,11 +33,18 @@ HOSTS_SECONDS = 2.0
 def with_needs(session: Session, request: Request) -> Request:
     """The request after the jobs whose checkpoints it uses; raises NotFound for a checkpoint that is not there.
 
+    None of them is pruned any more once this transaction has ended with the request in the registry.
+
     A checkpoint of a job that goes on is found when that has ended, so the request comes after it; JOB:best also comes
     after the evaluations that follow that job.
     """
     after = list(request.after)
-    for reference in submission.checkpoint_references(request.spec):
+    references, paths = submission.checkpoint_references(request.spec), submission.checkpoint_paths(request.spec)
+    if references or paths:
+        lock_weights(session, alone=False)
+    for path in paths:
+        check_not_pruned(session, path)
+    for reference in references:
         job_id, _, which = reference.partition(":")
         if which and get_job(session, int(job_id)).state not in TERMINAL:
             after.append(int(job_id))

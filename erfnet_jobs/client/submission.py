@@ -128,6 +128,11 @@ def checkpoint_references(spec: Spec) -> tuple[str, ...]:
     return tuple(checkpoint for checkpoint in _checkpoints(spec) if is_reference(checkpoint))
 
 
+def checkpoint_paths(spec: Spec) -> tuple[str, ...]:
+    """The checkpoints that a spec names by path."""
+    return tuple(checkpoint for checkpoint in _checkpoints(spec) if not is_reference(checkpoint))
+
+
 def fault_of(option: str, path: Path, weights: bool) -> BadData | BadCheckpoint | None:
     """What is wrong with an input as this machine sees it."""
     kind = BadCheckpoint if weights else BadData

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -66,11 +67,16 @@ class Manifest:
         of_stage = sorted((entry for entry in self.entries if entry.stage == stage), key=lambda one: one.epoch)
         best = self.best(stage)
         removed = [entry for entry in of_stage[:-keep] if entry is not best]
-        if removed:
-            self._write([entry for entry in self.entries if entry not in removed])
-        for entry in removed:
-            (self.folder / entry.file).unlink(missing_ok=True)
+        self.forget({entry.file for entry in removed})
         return removed
+
+    def forget(self, files: Collection[str]) -> None:
+        """Forget checkpoints by their file names, then remove the files, those without an entry too."""
+        left = [entry for entry in self.entries if entry.file not in files]
+        if len(left) < len(self.entries):
+            self._write(left)
+        for file in files:
+            (self.folder / file).unlink(missing_ok=True)
 
     def adopt(self, source: Path, entry: Entry) -> None:
         """Take a checkpoint of an earlier attempt in: as a hard link where the file system can, else as a copy."""

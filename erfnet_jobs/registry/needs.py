@@ -1,14 +1,35 @@
-"""On which storages the files lie that queued jobs need."""
+"""Which weights jobs that have not ended name, and on which storages the files lie that queued ones need."""
 
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from erfnet_jobs.registry.queue import QueuedJob
 from erfnet_jobs.registry.tables import Checkpoint, Job, JobDependency
+from erfnet_jobs.states import TERMINAL
+
+
+@dataclass(frozen=True)
+class NamedWeights:
+    """The weights that jobs which have not ended name, each with who needs them: by id, by job, and by path."""
+
+    ids: Mapping[int, str]
+    jobs: Mapping[int, str]
+    paths: Mapping[str, str]
+
+    def why(self, checkpoint: Checkpoint) -> str | None:
+        """Who needs a checkpoint itself; None where nobody names it."""
+        return self.ids.get(checkpoint.id) or self.why_path(checkpoint.path)
+
+    def why_path(self, path: str) -> str | None:
+        """Who needs the file at a path, links in it resolved too."""
+        return self.paths.get(path) or self.paths.get(os.path.realpath(path)) if self.paths else None
+
 
 _REFERENCE = re.compile(r'"(\d+)(:(?:best|last|all))?"')
 
@@ -22,6 +43,28 @@ def needed_storages(session: Session, jobs: Sequence[QueuedJob]) -> dict[int, fr
     for job, storage in [*_of_jobs_before(session, needs), *_of_references(session, needs)]:
         needs[job].add(storage)
     return {job: frozenset(storages) for job, storages in needs.items() if storages}
+
+
+def named_weights(session: Session) -> NamedWeights:
+    """What the specs of all jobs that have not ended name."""
+    ids: dict[int, str] = {}
+    jobs: dict[int, str] = {}
+    paths: dict[str, str] = {}
+    unfinished = select(Job.id, Job.state, Job.spec).where(Job.state.not_in(TERMINAL)).order_by(Job.id)
+    for job, state, text in session.execute(unfinished):
+        why = f"job {job}, which is {state}, needs them"
+        for name in _names(json.loads(text)):
+            if found := _REFERENCE.fullmatch(f'"{name}"'):
+                (jobs if found[2] else ids).setdefault(int(found[1]), why)
+            else:
+                paths.update(dict.fromkeys((name, os.path.realpath(name)), why))
+    return NamedWeights(ids, jobs, paths)
+
+
+def _names(spec: Mapping[str, object]) -> Iterator[str]:
+    for value in (spec.get("checkpoint"), spec.get("checkpoints")):
+        names = value if isinstance(value, list) else [value]
+        yield from (name for name in names if isinstance(name, str))
 
 
 def _of_jobs_before(session: Session, jobs: Iterable[int]) -> list[tuple[int, str]]:

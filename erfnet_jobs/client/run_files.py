@@ -1,0 +1,74 @@
+"""Which of the registry's checkpoints this machine sees: by the id of the storage that holds its runs."""
+
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from erfnet_jobs.errors import UsageError
+from erfnet_jobs.launch.storage import known_storage_id
+from erfnet_jobs.registry.tables import Checkpoint, Host, Job
+from erfnet_jobs.settings import Settings
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is at a checkpoint's place on this machine. `fault` says why it is no file that may be touched."""
+
+    path: Path
+    there: bool
+    fault: str | None = None
+
+
+class RunFiles:
+    """The runs of this machine, beside those that other hosts hold. `alone`: the registry serves one machine only."""
+
+    def __init__(self, session: Session, settings: Settings, *, alone: bool) -> None:
+        self.runs = settings.runs
+        self._alone = alone
+        try:
+            self._own = known_storage_id(settings.runs)
+        except UsageError:  # a client whose user may not see them
+            self._own = None
+        self._hosts: dict[str, list[str]] = {}
+        for name, storage in session.execute(select(Host.name, Host.storage_id).order_by(Host.name)):
+            self._hosts.setdefault(storage, []).append(name)
+
+    def holds(self, job: Job) -> bool:
+        """Whether the files of a job lie on this machine."""
+        return self._alone or (self._own is not None and job.storage_id == self._own)
+
+    def hosts_of(self, job: Job) -> tuple[str, ...]:
+        """The hosts that see the files of a job; none where nothing is known of its storage."""
+        return tuple(self._hosts.get(job.storage_id or "", ()))
+
+    def folder(self, job: int, attempt: int) -> Path:
+        """Where an attempt keeps its checkpoints."""
+        return self.runs / str(job) / str(attempt) / CHECKPOINTS
+
+    def is_own_folder(self, folder: Path) -> bool:
+        """Whether a folder of checkpoints lies where its path says, with no link on the way from the runs to it."""
+        parts = folder.relative_to(self.runs).parts
+        return folder.resolve() == self.runs.resolve().joinpath(*parts)
+
+    def find(self, checkpoint: Checkpoint) -> Found:
+        """A checkpoint that a job of this machine's wrote, looked at without following links; raises OSError."""
+        folder = self.folder(checkpoint.job_id or 0, checkpoint.attempt or 0)
+        path = Path(checkpoint.path)
+        if path.parent != folder:
+            return Found(path, there=False, fault=f"is not in its attempt's folder, {folder}")
+        if not self.is_own_folder(folder):
+            return Found(path, there=False, fault="lies behind a symbolic link")
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            return Found(path, there=False)
+        if not stat.S_ISREG(status.st_mode):
+            return Found(path, there=True, fault="is no regular file")
+        if status.st_size != checkpoint.size:
+            return Found(path, there=True, fault=f"has {status.st_size} bytes and was recorded with {checkpoint.size}")
+        return Found(path, there=True)
