@@ -81,9 +81,9 @@ class Records:
         return dict(sorted(found.items()))
 
     def _renew_tail(self, row: LogTail, path: Path) -> None:
-        size = path.stat().st_size if path.exists() else 0
-        if size != row.log_bytes:
-            row.log_bytes, row.text = size, printable(log_end(path))
+        if path.exists() and path.stat().st_size != row.log_bytes:
+            end = log_end(path)
+            row.log_bytes, row.text = end.size, end.text
 
     def _apply(self, session: Session, reports: Sequence[tuple[int, Report]]) -> None:
         """All at once; where the database refuses that, one by one, and without those that it refuses."""

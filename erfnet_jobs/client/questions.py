@@ -9,6 +9,7 @@ from erfnet_jobs.client.document import Document
 from erfnet_jobs.client.host_documents import host_document
 from erfnet_jobs.client.host_states import host_states
 from erfnet_jobs.client.job_documents import (
+    attempt_document,
     details_document,
     event_document,
     job_document,
@@ -22,6 +23,7 @@ from erfnet_jobs.client.waits import wait_seconds
 from erfnet_jobs.errors import NotFound
 from erfnet_jobs.placement import none_open
 from erfnet_jobs.registry import checkpoints, evaluations, hosts, jobs, logs, metrics, status
+from erfnet_jobs.registry.attempts import get_attempt
 from erfnet_jobs.registry.curves import panel_of
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.lineage import lineage_of
@@ -180,3 +182,18 @@ class Questions:
         """The ends of a job's logs, by rank, and where the files are; raises NotFound."""
         with self.registry.read() as session:
             return [tail_document(tail) for tail in logs.log_tails(session, job_id, attempt, rank)]
+
+    def log_lengths(self, job_id: int, attempt: int) -> dict[int, int]:
+        """How many bytes each rank of an attempt has written, as far as its supervisor has told."""
+        with self.registry.read() as session:
+            return logs.log_lengths(session, job_id, attempt)
+
+    def log_texts(self, job_id: int, attempt: int, ranks: Collection[int]) -> list[Document]:
+        """The ends of some ranks' logs, by rank, and where the files are."""
+        with self.registry.read() as session:
+            return [tail_document(tail) for tail in logs.log_texts(session, job_id, attempt, ranks)]
+
+    def attempt(self, job_id: int, number: int) -> Document:
+        """One attempt of a job, without its placements; raises NotFound."""
+        with self.registry.read() as session:
+            return attempt_document(get_attempt(session, job_id, number), [])

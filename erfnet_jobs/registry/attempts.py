@@ -8,6 +8,7 @@ from datetime import timedelta
 from sqlalchemy import CursorResult, delete, exists, select, update
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.errors import NotFound
 from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.events import clock, now, record_event
 from erfnet_jobs.registry.jobs import end_job, get_job, move_job
@@ -43,6 +44,15 @@ class Pulse:
 
 def _changed(result: object) -> bool:
     return isinstance(result, CursorResult) and result.rowcount == 1
+
+
+def get_attempt(session: Session, job_id: int, number: int) -> Attempt:
+    """The attempt's row; raises NotFound, also for an unknown job."""
+    job = get_job(session, job_id)
+    row = session.get(Attempt, (job_id, number)) if 1 <= number <= job.attempt else None
+    if row is None:
+        raise NotFound(f"job {job_id} has no attempt {number}: 'erfnet-jobs status {job_id}' lists its attempts")
+    return row
 
 
 def lock_attempt(session: Session, job_id: int, attempt: int) -> Attempt | None:

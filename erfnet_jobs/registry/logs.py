@@ -1,6 +1,6 @@
 """What happened and what was said: events of a job or a host, and the ends of the ranks' logs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Select, select
@@ -27,6 +27,18 @@ def log_tails(session: Session, job_id: int, attempt: int | None = None, rank: i
     if rank is not None:
         tails = tails.where(LogTail.rank == rank)
     return list(session.scalars(tails.order_by(LogTail.rank)))
+
+
+def log_texts(session: Session, job_id: int, attempt: int, ranks: Collection[int]) -> list[LogTail]:
+    """The kept ends of some ranks' logs, by rank."""
+    tails = select(LogTail).where(LogTail.job_id == job_id, LogTail.attempt == attempt, LogTail.rank.in_(ranks))
+    return list(session.scalars(tails.order_by(LogTail.rank)))
+
+
+def log_lengths(session: Session, job_id: int, attempt: int) -> dict[int, int]:
+    """How many bytes each rank of an attempt has written, as far as its supervisor has told."""
+    lengths = select(LogTail.rank, LogTail.log_bytes).where(LogTail.job_id == job_id, LogTail.attempt == attempt)
+    return dict(session.execute(lengths.order_by(LogTail.rank)).tuples().all())
 
 
 def job_events(session: Session, job_id: int, limit: int = EVENT_LIMIT) -> list[Event]:
