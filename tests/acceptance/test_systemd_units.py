@@ -1,0 +1,126 @@
+"""install.sh and its units under a real systemd: READY, a job that outlives its worker, the watchdog, upgrades."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.layout import empty_dataset
+from tests.services import RedisServer, eventually
+from tests.systemd_sandbox import Sandbox, systemd_sandbox
+
+CHECKOUT = Path(__file__).parents[2]
+WORKER = "erfnet-jobs-worker.service"
+BIN = "/opt/erfnet-jobs/current/bin"
+# pip reaches in there what it reaches out here.
+PIP = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_CERT_", "XDG_CONFIG_"))}
+
+
+def write(sandbox: Sandbox, path: str, text: str) -> None:
+    sandbox.run("sh", "-c", 'mkdir -p "$(dirname "$1")" && printf %s "$2" >"$1"', "sh", path, text)
+
+
+def install(sandbox: Sandbox, *options: str) -> str:
+    """What install.sh says; without MindSpore, since ranks are scripted."""
+    return sandbox.run(str(CHECKOUT / "deploy/install.sh"), "--extras", "", *options, **PIP)
+
+
+@pytest.fixture(scope="module")
+def installed() -> Iterator[Sandbox]:
+    """A machine with a SQLite registry and a worker for CPUs; its Redis is out here."""
+    with systemd_sandbox((CHECKOUT,)) as sandbox:
+        install(sandbox, "--role", "registry")
+        sandbox.systemctl("start", "erfnet-jobs-migrate.service")
+        assert "next     fill in /etc/erfnet-jobs/worker.env" in install(sandbox, "--cpu")
+        sandbox.run(f"{BIN}/python", "-m", "pip", "install", "--quiet", "prometheus-client", **PIP)
+        shared = sandbox.shared
+        shared.chmod(0o777)
+        redis = RedisServer(shared)
+        redis.start()
+        redis.socket.chmod(0o777)
+        empty_dataset(shared / "data")
+        steps = [["hello"], ["wait_for", str(shared / "go")], ["done"]]
+        (shared / "script.json").write_text(json.dumps({"default": steps}))
+        own = {
+            **client(sandbox),
+            "ERFNET_JOBS_HOST_ADDRESS": "127.0.0.1",
+            "ERFNET_JOBS_BEAT_INTERVAL": "0.5",
+            "ERFNET_JOBS_LEASE_TIMEOUT": "30",
+            "ERFNET_JOBS_RANK_MODULE": "erfnet_jobs.launch.scripted_rank",
+            "ERFNET_JOBS_SCRIPT": str(shared / "script.json"),
+        }
+        lines = "".join(f"{name}='{value}'\n" for name, value in own.items())
+        sandbox.run("sh", "-c", 'printf %s "$1" >>/etc/erfnet-jobs/worker.env', "sh", lines)
+        # The unit's own three minutes would be too long for a test.
+        drop_in(sandbox, "[Service]\nWatchdogSec=8\nRestartSec=100ms\n")
+        yield sandbox
+        redis.kill()
+
+
+def client(sandbox: Sandbox) -> dict[str, str]:
+    return {
+        "ERFNET_JOBS_HOME": "/var/lib/erfnet-jobs",
+        "ERFNET_JOBS_BROKER_URL": f"redis+socket://{sandbox.shared}/redis.sock",
+    }
+
+
+def drop_in(sandbox: Sandbox, text: str) -> None:
+    folder = f"/etc/systemd/system/{WORKER}.d"
+    sandbox.run("sh", "-c", 'mkdir -p "$1" && printf %s "$2" >"$1/test.conf"', "sh", folder, text)
+    sandbox.systemctl("daemon-reload")
+
+
+def erfnet_jobs(sandbox: Sandbox, *words: str) -> str:
+    """As a user of this machine's registry."""
+    return sandbox.run(f"{BIN}/erfnet-jobs", *words, user="erfnet", **client(sandbox))
+
+
+def jobs(sandbox: Sandbox) -> list[Any]:
+    found: list[Any] = json.loads(erfnet_jobs(sandbox, "status", "--all", "--json"))
+    return found
+
+
+def supervisors(sandbox: Sandbox) -> list[str]:
+    return sandbox.run("pgrep", "-f", "workers[.]supervisor", check=False).split()
+
+
+def test_a_worker_that_is_stopped_or_hangs_leaves_its_job_alone(installed: Sandbox) -> None:
+    # `start` returns when the worker has said READY.
+    installed.systemctl("start", WORKER)
+    assert installed.show(WORKER, "SubState") == "running"
+    erfnet_jobs(installed, "submit", "train", "--data", str(installed.shared / "data"), "--cards", "1", "--no-eval")
+    eventually(lambda: jobs(installed)[0]["state"] == "running", "the job runs")
+    (supervisor,) = supervisors(installed)
+    worker = installed.show(WORKER, "MainPID")
+    installed.systemctl("restart", WORKER)
+    assert supervisors(installed) == [supervisor]
+    after = installed.show(WORKER, "MainPID")
+    assert after not in (worker, "0")
+    # A worker that no longer says that it is alive is killed, alone, and started again.
+    installed.run("kill", "-STOP", after)
+    eventually(lambda: installed.show(WORKER, "MainPID") not in (after, "0"), "systemd replaces the worker")
+    assert installed.show(WORKER, "NRestarts") != "0"
+    assert supervisors(installed) == [supervisor]
+    installed.systemctl("stop", WORKER)
+    assert installed.show(WORKER, "ActiveState") == "inactive"
+    assert supervisors(installed) == [supervisor]
+    installed.systemctl("start", WORKER)
+    (installed.shared / "go").touch()
+    eventually(lambda: jobs(installed)[0]["state"] == "succeeded", "the job ends well")
+    assert jobs(installed)[0]["attempt"] == 1
+
+
+def test_installing_again_restarts_the_worker_only_where_something_has_changed(installed: Sandbox) -> None:
+    installed.systemctl("start", WORKER)
+    worker = installed.show(WORKER, "MainPID")
+    said = install(installed, "--cpu")
+    assert "nothing has changed, and the worker runs on" in said
+    assert "/etc/erfnet-jobs/worker.env is kept" in said
+    assert installed.show(WORKER, "MainPID") == worker
+    installed.run("sh", "-c", f"echo '# of an older version' >>/etc/systemd/system/{WORKER}")
+    assert "restarted the worker; jobs that run go on" in install(installed, "--cpu")
+    assert installed.show(WORKER, "MainPID") != worker
+    assert "ERFNET_JOBS_SCRIPT" in installed.run("cat", "/etc/erfnet-jobs/worker.env")
