@@ -1,7 +1,8 @@
-"""Every command has help and stands in the README, as do all settings and exit codes."""
+"""Both READMEs fit the code (commands, options, settings, exit codes) and themselves (links, blocks)."""
 
+import re
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import click
@@ -10,11 +11,18 @@ import pytest
 from erfnet_jobs.cli.root import root
 from erfnet_jobs.errors import all_errors
 from erfnet_jobs.settings import Settings
+from tests.readme import CHECKOUT, NOT_RUN, README, README_CN, RUN, Block, anchors_of, blocks_of, links_of, prose_of
 
-CHECKOUT = Path(__file__).parents[2]
-README = (CHECKOUT / "README.md").read_text()
-README_CN = (CHECKOUT / "README_CN.md").read_text()
-BY_HAND = "```sh\n. .venv/bin/activate\n"
+READMES = (README, README_CN)
+TEXTS = {path: path.read_text() for path in READMES}
+PAGES = [*READMES, CHECKOUT / "CHANGELOG.md", *CHECKOUT.glob("ascend310_infer/*.md"), *CHECKOUT.glob("deploy/**/*.md")]
+BY_HAND = "erfnet-jobs submit train --data ~/scenes "
+# Files of this repository that a README names in the text.
+FILE = re.compile(r"`((?:erfnet_jobs|workers|migrations|tests|ascend310_infer|deploy|\.ci|\.readme)/[\w./-]*)`")
+# Nearly every command has it, and the READMEs say so once.
+COMMON = frozenset({"--json"})
+
+both = pytest.mark.parametrize("page", READMES, ids=lambda path: path.name)
 
 
 def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
@@ -24,6 +32,8 @@ def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str
         assert command is not None
         if isinstance(command, click.Group):
             yield from leaves(command, (*path, name))
+            if command.invoke_without_command:
+                yield " ".join((*path, name)), command
         else:
             yield " ".join((*path, name)), command
 
@@ -31,21 +41,74 @@ def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str
 COMMANDS = dict(leaves(root))
 
 
+def options_of(command: click.Command) -> set[str]:
+    """The long names of its options."""
+    named = [parameter for parameter in command.params if isinstance(parameter, click.Option) and not parameter.hidden]
+    return {name for option in named for name in option.opts if name.startswith("--")}
+
+
+def table_rows(page: Path) -> list[list[str]]:
+    """The cells of all table rows of a page."""
+    rows = [line for line in prose_of(page) if line.startswith("| ")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
-def test_command_has_help_and_stands_in_the_readme(name: str) -> None:
+def test_command_and_its_options_have_help(name: str) -> None:
     command = COMMANDS[name]
     assert command.help
     assert all(parameter.help for parameter in command.params if isinstance(parameter, click.Option))
-    assert f"`{name}" in README
 
 
-def test_settings_stand_in_the_readme() -> None:
-    names = {entry.name for entry in fields(Settings)}
-    assert not [name for name in names if f"`ERFNET_JOBS_{name.upper()}`" not in README]
+@both
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_stands_first_in_a_row_of_a_table(page: Path, name: str) -> None:
+    named = [row[0] for row in table_rows(page)]
+    assert any(re.search(rf"`{re.escape(name)}[` ]", cell) for cell in named)
 
 
-def test_exit_codes_stand_in_the_readme() -> None:
-    assert not [error for error in all_errors() if f"| {error.exit_code} | {error.__name__} |" not in README]
+@both
+@pytest.mark.parametrize("name", COMMANDS)
+def test_options_of_a_command_stand_in_the_readme(page: Path, name: str) -> None:
+    text = TEXTS[page]
+    assert not [option for option in options_of(COMMANDS[name]) - COMMON if not re.search(rf"{option}\b(?!-)", text)]
+
+
+@both
+def test_no_command_is_named_that_is_not_there(page: Path) -> None:
+    typed = re.findall(
+        r"(?:erfnet-jobs |`)((?:submit|run|hosts|checkpoints|data|db|completion) [a-z0-9-]+)", TEXTS[page]
+    )
+    assert not [words for words in typed if words not in COMMANDS]
+
+
+@both
+def test_global_options_stand_in_the_readme(page: Path) -> None:
+    assert not [option for option in options_of(root) if f"`{option}" not in TEXTS[page]]
+
+
+def written(value: object) -> str | None:
+    """How a README writes a setting's default; None where it tells it in words."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"`{value}`" if isinstance(value, str | Path) else None
+
+
+@both
+def test_settings_stand_in_the_table_with_their_defaults(page: Path) -> None:
+    rows = {name: row[-1] for row in table_rows(page) for name in re.findall(r"`(ERFNET_JOBS_\w+)`", row[0])}
+    assert set(rows) == {f"ERFNET_JOBS_{entry.name.upper()}" for entry in fields(Settings)}
+    defaults = {f"ERFNET_JOBS_{entry.name.upper()}": entry.default for entry in fields(Settings)}
+    told = {name: written(value) for name, value in defaults.items() if value is not MISSING}
+    assert not {name: rows[name] for name, value in told.items() if value is not None and rows[name] != value}
+
+
+@both
+def test_exit_codes_stand_in_the_table_with_their_errors(page: Path) -> None:
+    rows = {row[0]: row[1] for row in table_rows(page) if row[0].isdecimal() and len(row) == 3}
+    assert rows == {"0": "", "124": "", **{str(error.exit_code): error.__name__ for error in all_errors()}}
 
 
 def test_exit_codes_are_distinct() -> None:
@@ -53,10 +116,64 @@ def test_exit_codes_are_distinct() -> None:
     assert len(set(codes)) == len(codes)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(CHECKOUT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = []
+    for link in links_of(page):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and anchor not in anchors_of(target)):
+            broken.append(link)
+    assert not broken
+
+
+@both
+def test_the_contents_name_every_section(page: Path) -> None:
+    sections = re.findall(r"^## (.+)$", "\n".join(prose_of(page)), re.MULTILINE)
+    contents = "\n".join(prose_of(page)).split("\n## ")[2]
+    assert not [name for name in sections[2:] if f"[{name}](#" not in contents]
+
+
+@both
+def test_files_that_are_named_exist(page: Path) -> None:
+    named = set(FILE.findall(TEXTS[page])) - {"erfnet_jobs/erfnet/quantise.py", "erfnet_jobs/migrations"}
+    assert not [name for name in sorted(named) if not (CHECKOUT / name).exists()]
+
+
+@both
+def test_a_fence_says_its_language_and_a_shell_block_whether_it_is_run(page: Path) -> None:
+    """`<!-- run -->` above it: tests/acceptance/test_readme_blocks.py runs it. Else `<!-- not run: REASON -->`."""
+    blocks = blocks_of(page)
+    assert not [block for block in blocks if not block.language]
+    shell = [block for block in blocks if block.is_shell]
+    assert not [block for block in shell if block.mark != RUN and not NOT_RUN.fullmatch(block.mark or "")]
+
+
+@both
+def test_no_command_hides_in_an_indented_block(page: Path) -> None:
+    assert not [line for line in prose_of(page) if re.match(r"( {4,}|\t)(erfnet-jobs|make|pip|export) ", line)]
+
+
+def test_both_readmes_have_the_same_shell_blocks() -> None:
+    def run(page: Path) -> list[str]:
+        return [block.commands for block in blocks_of(page) if block.is_shell and block.mark == RUN]
+
+    def shown(page: Path) -> list[str]:
+        return [block.commands for block in blocks_of(page) if block.is_shell and not clone(block)]
+
+    def clone(block: Block) -> bool:  # it has a placeholder in each language
+        return "git clone <" in block.text
+
+    assert run(README) == run(README_CN)
+    assert not set(shown(README_CN)) - set(shown(README))
+
+
 def test_the_sequence_by_hand_waits_for_all_jobs_before_it_asks_and_stops() -> None:
     """Training, evaluation and export: 'best' needs the second, and 'down' that all have ended."""
-    english, chinese = (text.partition(BY_HAND)[2].partition("```")[0] for text in (README, README_CN))
-    assert english == chinese
-    submitted, *then = english.partition("erfnet-jobs submit ")[2].splitlines()
+    (block,) = (block for block in blocks_of(README) if BY_HAND in block.text)
+    assert block.mark == RUN
+    submitted, *then = block.text.partition("erfnet-jobs submit ")[2].splitlines()
     assert submitted.endswith(" --wait")
     assert [line.split()[1] for line in then] == ["status", "best", "down"]
