@@ -1,7 +1,6 @@
 """Where a worker shows its figures, and what it says when it cannot; before its host is registered."""
 
 import socket
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +8,9 @@ import pytest
 
 from erfnet_jobs.errors import UsageError
 from erfnet_jobs.settings import Settings, load_settings
+from tests.metrics_page import free_port, read_page
 from tests.services import NewSite
-from workers.metrics.page import Page, page_url
+from workers.metrics.page import Page
 
 
 @pytest.fixture
@@ -19,27 +19,15 @@ def taken() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def free_port(family: socket.AddressFamily = socket.AF_INET) -> int:
-    with socket.socket(family) as tried:
-        tried.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
-        port: int = tried.getsockname()[1]
-        return port
-
-
 def settings_at(folder: Path, port: int, address: str = "127.0.0.1") -> Settings:
     return load_settings({"home": folder, "metrics_port": port, "metrics_address": address}, {})
-
-
-def read(settings: Settings) -> str:
-    with urllib.request.urlopen(page_url(settings), timeout=10) as answer:  # noqa: S310 - http, as page_url says
-        return str(answer.read().decode())
 
 
 @pytest.mark.parametrize(("address", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])
 def test_the_page_is_where_the_settings_say(tmp_path: Path, address: str, family: socket.AddressFamily) -> None:
     settings = settings_at(tmp_path, free_port(family), address)
     Page(settings)
-    assert 'erfnet_jobs_build_info{host="' in read(settings)
+    assert 'erfnet_jobs_build_info{host="' in read_page(settings)
 
 
 def test_an_address_of_no_host_is_named(tmp_path: Path) -> None:

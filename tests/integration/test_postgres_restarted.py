@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from erfnet_jobs.registry.tables import Artifact, Checkpoint, Metric
 from erfnet_jobs.states import JobState
 from tests.conftest import PostgresServer
+from tests.metrics_page import free_port, read_page
 from tests.services import NewSite, Site, eventually
 
 RUNNING, SUCCEEDED = JobState.RUNNING, JobState.SUCCEEDED
@@ -41,7 +42,7 @@ def rows(site: Site, job: int) -> list[int]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_postgresql_is_restarted(new_site: NewSite, own_postgres: PostgresServer, number: signal.Signals) -> None:
-    site = new_site(own_postgres.create("template_registry"))
+    site = new_site(own_postgres.create("template_registry"), metrics_port=free_port())
     site.start_worker()
     gates = [site.folder / f"gate {count}" for count in range(4)]
     steps = [step for count, gate in enumerate(gates, 1) for step in epoch(count, gate)]
@@ -55,6 +56,10 @@ def test_postgresql_is_restarted(new_site: NewSite, own_postgres: PostgresServer
     # While it runs, with an epoch in between.
     own_postgres.halt(number)
     eventually(lambda: "the ranks go on" in log.read_text(), "the supervisor has noticed")
+    page = read_page(site.settings)
+    assert "erfnet_jobs_registry_up 0.0" in page
+    assert "erfnet_jobs_registry_jobs" not in page
+    assert 'erfnet_jobs_device_health{device="1",health="ok"} 1.0' in page
     gates[0].touch()
     own_postgres.start_again()
     eventually(lambda: site.job(job).fraction == 2 / 4, "the epoch meanwhile is stored")

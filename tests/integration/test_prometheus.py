@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import urllib.parse
 import urllib.request
@@ -17,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from erfnet_jobs.cli.root import COMMANDS
 from erfnet_jobs.states import JobState
 from tests.ascend_host import AscendHost
+from tests.metrics_page import free_port, read_page
 from tests.services import NewSite, Site, eventually
-from workers.metrics.page import page_url
 
 CHECKOUT = Path(__file__).parents[2]
 SHIPPED = CHECKOUT / "deploy" / "prometheus"
@@ -100,25 +99,17 @@ class Prometheus:
         eventually(lambda: self.ask(question) == expected, f"{question} is {expected}, not {self.ask(question)}")
 
 
-def free_port() -> int:
-    with socket.socket() as tried:
-        tried.bind(("127.0.0.1", 0))
-        port: int = tried.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def chips(tmp_path: Path) -> AscendHost:
+    """Two, of which the second breaks."""
     host = AscendHost(tmp_path, "910B", cards=2)
-    host.set(1, temperature=TEMPERATURE, ai_core=25, power=101.5)
+    host.set(1, temperature=TEMPERATURE, ai_core=25, power=101.5, health="Alarm", error_code="80C98002")
     return host
 
 
 @pytest.fixture
 def watched(new_site: NewSite, sqlite_url: str, chips: AscendHost) -> Site:
-    site = new_site(sqlite_url, metrics_port=free_port(), device_interval=0.5, **chips.settings)
-    site.start_worker(devices=None)
-    return site
+    return new_site(sqlite_url, metrics_port=free_port(), **chips.settings)
 
 
 @pytest.fixture
@@ -129,35 +120,28 @@ def prometheus(watched: Site, tmp_path: Path) -> Iterator[Prometheus]:
     made.process.wait(30)
 
 
-def test_prometheus_sees_a_worker_its_devices_and_the_registry(
-    watched: Site, chips: AscendHost, prometheus: Prometheus
-) -> None:
+def test_prometheus_sees_a_worker_its_devices_and_the_registry(prometheus: Prometheus, watched: Site) -> None:
     go = watched.folder / "go"
+    watched.start_worker(devices=None)
+    watched.until(watched.train(), JobState.SUCCEEDED)
     watched.script({"default": [["hello"], ["wait_for", str(go)], ["done"]]})
-    running, waiting = watched.train(), watched.train(cards=2)
+    running, _ = watched.train(), watched.train()
     watched.until(running, JobState.RUNNING)
 
     prometheus.until('up{job="erfnet-jobs"}', {"": 1})
+    prometheus.until('erfnet_jobs_registry_jobs{kind="train"} > 0', {"train,running": 1, "train,queued": 1})
+    prometheus.until("erfnet_jobs_registry_attempts_total > 0", {"train,succeeded": 1})
+    prometheus.until("erfnet_jobs_worker_supervisors", {"": 1})
     prometheus.until("erfnet_jobs_device_temperature_celsius", {"0": 35, "1": TEMPERATURE})
     prometheus.until("erfnet_jobs_device_ai_core_ratio", {"0": 0, "1": 0.25})
-    prometheus.until("erfnet_jobs_device_held", {"0": 1, "1": 0})
-    prometheus.until('erfnet_jobs_registry_jobs{kind="train"} > 0', {"train,running": 1, "train,queued": 1})
-    prometheus.until("erfnet_jobs_worker_supervisors", {"": 1})
-    watched.cancel(waiting)
-    chips.set_health(1, "Alarm", "80C98002")
-    go.touch()
-    watched.until(running, JobState.SUCCEEDED)
     prometheus.until("erfnet_jobs_device_health", {"0,ok": 1, "1,alarm": 1})
     prometheus.until("erfnet_jobs_device_usable", {"0": 1, "1": 0})
-    prometheus.until("erfnet_jobs_registry_attempts_total > 0", {"train,succeeded": 1})
-    page = read_page(watched)
+    prometheus.until("erfnet_jobs_device_held", {"0": 1, "1": 0})
+    page = read_page(watched.settings)
     assert promtool("check", "metrics", given=page) == ""
     assert_all_is_documented_and_alerts_ask_for_nothing_else(page)
-
-
-def read_page(site: Site) -> str:
-    with urllib.request.urlopen(page_url(site.settings), timeout=10) as answer:  # noqa: S310 - http, as page_url says
-        return str(answer.read().decode())
+    go.touch()
+    watched.until(running, JobState.SUCCEEDED)
 
 
 def assert_all_is_documented_and_alerts_ask_for_nothing_else(page: str) -> None:

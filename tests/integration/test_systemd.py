@@ -14,6 +14,7 @@ import pytest
 from erfnet_jobs.launch.program import module_command
 from erfnet_jobs.local.systemd import VARIABLES
 from erfnet_jobs.states import JobState
+from tests.metrics_page import free_port, read_page
 from tests.services import NewSite, Site
 
 DEADLINE = 60.0
@@ -120,9 +121,11 @@ def test_a_service_is_ready_and_alive_also_while_its_registry_is_away_and_says_t
 
 @IN_A_FOLDER
 def test_a_round_that_hangs_is_not_alive(new_site: NewSite, sqlite_url: str, notified: Notified) -> None:
-    site = new_site(f"{sqlite_url}?timeout=600")
+    site = new_site(f"{sqlite_url}?timeout=600", metrics_port=free_port())
     become_service(site, notified)
     notified.until(lambda told: "WATCHDOG" in told)
     with locked(sqlite_url):
         notified.until_silent(SILENCE)
+        # The page waits for no round.
+        assert "erfnet_jobs_worker_rounds_total" in read_page(site.settings)
     notified.until(lambda told: "WATCHDOG" in told)
