@@ -1,8 +1,9 @@
 """A registry in a telling state, by the registry's own steps: for pictures, and for tests of what shows it."""
 
+from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.ascend.devices import Device
@@ -11,7 +12,7 @@ from erfnet_jobs.jobs import Request
 from erfnet_jobs.registry.attempts import End, claim, end_part, report_running
 from erfnet_jobs.registry.devices import store_devices
 from erfnet_jobs.registry.engine import Registry
-from erfnet_jobs.registry.events import Actor
+from erfnet_jobs.registry.events import Actor, now
 from erfnet_jobs.registry.hosts import set_drained
 from erfnet_jobs.registry.jobs import new_group, submit_job
 from erfnet_jobs.registry.parts import PartKey
@@ -91,6 +92,17 @@ def fill(registry: Registry, runs: Path) -> None:
         set_drained(session, "edge-1", True)
         store_devices(session, "npu-c", [_seen(number) for number in range(8)])
     pass_once(registry, runs, frozenset())
+    with registry.write() as session:
+        _age(session)
+
+
+def _age(session: Session) -> None:
+    """As if a job had been submitted every 50 minutes."""
+    at = now(session)
+    for job in session.scalars(select(Job).order_by(Job.id.desc())):
+        at -= timedelta(minutes=50)
+        job.created_at = at
+        job.ended_at = job.ended_at and at + timedelta(minutes=37)
 
 
 def _seen(number: int) -> Seen:

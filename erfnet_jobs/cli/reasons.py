@@ -22,7 +22,7 @@ def forecast(job: Document) -> str:
     if seconds is None:
         return ""
     if job["state"] == "waiting":
-        return f"done in about {about(seconds)}"
+        return f"that should end in about {about(seconds)}"
     return f"first free in about {about(seconds)}"
 
 

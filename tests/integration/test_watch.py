@@ -59,7 +59,7 @@ def shown(client: Client, width: int, height: int, trouble: str | None = None) -
 
 def test_a_cell_for_each_device_with_a_legend(client: Client) -> None:
     lines = shown(client, 80, 24)
-    assert "HOSTS  3 job  . free  # cordoned  ! unhealthy  - host takes no jobs" in lines
+    assert "HOSTS  3 job 3  . free  # cordoned  ! unhealthy  - host takes no jobs" in lines
     assert "edge-1  - - - - drained" in lines
     assert "npu-a   3 3 3 3 3 3 3 3" in lines
     assert "npu-b   4 4 4 4 5 5 6 ." in lines
@@ -76,8 +76,8 @@ def test_a_fault_of_a_device_that_a_job_holds_stands_beside_the_job(client: Clie
 def test_why_jobs_wait_and_for_how_long(client: Client) -> None:
     text = "\n".join(shown(client, 200, 50))
     assert "1 of 8 free on npu-b; first free in about 40 min" in text
-    assert "waits for job 3; done in about 40 min" in text
-    assert "waits for job 4; done in about 9 h" in text
+    assert "waits for job 3; that should end in about 40 min" in text
+    assert "waits for job 4; that should end in about 9 h" in text
     assert "no space is left on /data" in text
     narrow = "\n".join(shown(client, 80, 24))
     assert "needs 8 free devices on one host: 1 of 8 fr…; first free in about 40 min" in narrow

@@ -177,3 +177,10 @@ def test_the_sequence_by_hand_waits_for_all_jobs_before_it_asks_and_stops() -> N
     submitted, *then = block.text.partition("erfnet-jobs submit ")[2].splitlines()
     assert submitted.endswith(" --wait")
     assert [line.split()[1] for line in then] == ["status", "best", "down"]
+
+
+def test_pictures_of_the_readme_are_there_and_small() -> None:
+    named = [set(re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)) for text in TEXTS.values()]
+    assert named[0] == named[1]
+    assert len(named[0]) >= 2
+    assert all(0 < (CHECKOUT / name).stat().st_size < 200_000 for name in named[0])

@@ -71,7 +71,7 @@ def legend(cells: Iterable[Cell], compact: bool) -> str:
     """What the signs mean that are seen."""
     seen = list(cells)
     held = next((cell.job for cell in seen if cell.job is not None), None)
-    jobs = [] if held is None else [f"{HELD} has a job" if compact else f"{held} job"]
+    jobs = [] if held is None else [f"{HELD} has a job" if compact else f"{held} job {held}"]
     signs = {cell.sign for cell in seen if cell.job is None or cell.sign != FREE}
     return "  ".join([*jobs, *(f"{sign} {meaning}" for sign, meaning in MEANINGS.items() if sign in signs)])
 

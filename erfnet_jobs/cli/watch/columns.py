@@ -1,6 +1,10 @@
 """The tables of jobs in the live view; the title of each one's first column says what it lists."""
 
+import re
+
 from erfnet_jobs.cli.output import Column, Document, age, duration, number, percent
+
+_COUNT = re.compile(r" (\d+) of (\d+)$")
 
 
 def doing(job: Document) -> str:
@@ -9,7 +13,7 @@ def doing(job: Document) -> str:
         return "is cancelled"
     if job["state"] != "running":
         return str(job["state"])
-    return "" if job["stage"] and job["phase"] in (None, "train") else str(job["phase"] or "")
+    return "" if job["stage"] and job["phase"] in (None, "train") else _COUNT.sub(r" \1/\2", job["phase"] or "")
 
 
 def _of(part: int | None, whole: int | None) -> str:
@@ -22,7 +26,7 @@ RUNNING = (
     Column("name", lambda job: job["name"] or "", keep=3, bends=True, least=6),
     Column("host", lambda job: ",".join(job["hosts"]), keep=4, bends=True, least=6),
     Column("by", lambda job: job["user"].partition("@")[0], keep=1),
-    Column("doing", doing, keep=8, bends=True, least=8),
+    Column("doing", doing, keep=8, bends=True, least=16),
     Column("stage", lambda job: str(job["stage"] or ""), keep=7, right=True),
     Column("epoch", lambda job: _of(job["epoch"], job["epochs"]), keep=8, right=True),
     Column("step", lambda job: _of(job["step"], job["steps"]), keep=6, right=True),
