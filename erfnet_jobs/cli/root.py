@@ -7,12 +7,15 @@ import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from erfnet_jobs import __version__
 from erfnet_jobs.cli.session import Session
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # Objects made before the first look for garbage: more than a short command makes, little for a long one.
 GARBAGE_THRESHOLD = 1_000_000
@@ -27,6 +30,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
         "doctor": ("doctor", "doctor", "Check that everything jobs need is there."),
         "devices": ("devices", "devices", "List the devices of this host."),
         "rank-table": ("rank_table", "rank_table", "Make, merge or check HCCL's rank tables."),
+        "completion": ("completion", "completion", "Print the script that makes a shell complete this command."),
         "demo": ("demo", "demo", "Show the whole way, small: train, evaluate, export, infer."),
     },
     "Jobs": {
@@ -61,20 +65,31 @@ class LazyGroup(click.Group):
         """The names in the table."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import the command; None where the table has no such name."""
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command; None where the table has no such name. For a shell that completes, with its values."""
         if cmd_name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[cmd_name]
         command = getattr(import_module(f"erfnet_jobs.cli.{module}"), attribute)
         assert isinstance(command, click.Command)  # noqa: S101 - a mistake in the table
+        if ctx.resilient_parsing:
+            from erfnet_jobs.cli.completing import offer_values
+
+            offer_values(command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Names from the table, with nothing imported, and the global options."""
+        from click.shell_completion import CompletionItem
+
+        names = [CompletionItem(name, help=entry[2]) for name, entry in COMMANDS.items() if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As the base does, but names the commands that a mistyped one may have meant."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             from difflib import get_close_matches
 
             close = get_close_matches(args[0], COMMANDS, n=3)
