@@ -100,19 +100,20 @@ def test_what_two_ranks_measured_is_what_the_checkpoint_holds(whole: Plan, data:
         assert measure.measure().scores.mean_iou == entry.mean_iou
 
 
-@pytest.mark.parametrize("kill_after", [(1, 1), (3, 1)])
-def test_killed_and_resumed_is_as_never_killed(
-    tmp_path: Path, data: Path, whole: Plan, kill_after: tuple[int, int]
-) -> None:
-    first = plan_of(data, tmp_path)
-    result = run(first, kill_after)
-    assert (result.outcome, result.failed_rank, result.signal) == (Outcome.FAILED, 1, signal.SIGKILL)
-    assert not (first.checkpoint_dir / LAST).exists()
+def test_killed_twice_and_resumed_is_as_never_killed(tmp_path: Path, data: Path, whole: Plan) -> None:
+    """In the middle of the encoder's first stage, and of the whole network's."""
+    resume = None
+    for attempt, kill_after in enumerate([(1, 1), (3, 1)], 1):
+        plan = plan_of(data, tmp_path, attempt, resume)
+        result = run(plan, kill_after)
+        assert (result.outcome, result.failed_rank, result.signal) == (Outcome.FAILED, 1, signal.SIGKILL)
+        resume = newest(plan)
+        assert (resume.stage, resume.epoch) == kill_after
 
-    second = plan_of(data, tmp_path, attempt=2, resume=newest(first))
-    assert run(second).outcome is Outcome.SUCCEEDED, second.log_path(0).read_text()
+    last = plan_of(data, tmp_path, attempt=3, resume=resume)
+    assert run(last).outcome is Outcome.SUCCEEDED, last.log_path(0).read_text()
 
-    wanted, found = load(whole.checkpoint_dir / LAST), load(second.checkpoint_dir / LAST)
+    wanted, found = load(whole.checkpoint_dir / LAST), load(last.checkpoint_dir / LAST)
     assert wanted.weights.keys() == found.weights.keys()
     for part in ("weights", "adam"):
         for name, value in getattr(wanted, part).items():
