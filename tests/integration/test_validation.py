@@ -19,7 +19,7 @@ from erfnet_jobs.train_spec import TrainSpec
 from tests.small_data import make_dataset
 from tests.tiny import in_graphs, make_tiny
 
-pytestmark = pytest.mark.mindspore
+pytestmark = [pytest.mark.mindspore, pytest.mark.xdist_group("validation")]
 in_graphs()
 
 
@@ -48,8 +48,16 @@ def trained(folder, spec):
     return plan.checkpoint_dir, reports
 
 
-def test_every_epoch_is_measured_and_the_best_is_kept(tmp_path, data):
-    folder, reports = trained(tmp_path / "measured", spec_of(data, stages=(1,), keep=1))
+@pytest.fixture(scope="module")
+def first_stage(tmp_path_factory, data):
+    """The first stage alone, of which one checkpoint is kept beside the best."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "make_network", make_tiny)
+        return trained(tmp_path_factory.mktemp("first") / "measured", spec_of(data, stages=(1,), keep=1))
+
+
+def test_every_epoch_is_measured_and_the_best_is_kept(first_stage):
+    folder, reports = first_stage
 
     found = {
         report.epoch: report.values["val_mean_iou"]
@@ -64,9 +72,9 @@ def test_every_epoch_is_measured_and_the_best_is_kept(tmp_path, data):
     assert len([report for report in reports if isinstance(report, CheckpointRemoved)]) == 4 - len(kept)
 
 
-def test_a_checkpoint_counts_once_its_epoch_is_measured(tmp_path, data):
+def test_a_checkpoint_counts_once_its_epoch_is_measured(first_stage):
     """Killed in between, the next attempt would go on behind an epoch that nobody measures any more."""
-    _, reports = trained(tmp_path / "measured", spec_of(data, stages=(1,)))
+    _, reports = first_stage
 
     told = [
         (type(one), one.epoch)
