@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from erfnet_jobs.cli.bundle import bundle
 from erfnet_jobs.cli.lineage import engine_lines, tree_lines
 from erfnet_jobs.cli.measures import class_lines, engine_text, means_text, where_text
 from erfnet_jobs.cli.output import (
@@ -20,6 +21,7 @@ from erfnet_jobs.cli.output import (
 from erfnet_jobs.cli.prune import prune
 from erfnet_jobs.cli.session import Session
 from erfnet_jobs.cli.times import moment
+from erfnet_jobs.cli.verify import verify
 
 COLUMNS = (
     Column("checkpoint", lambda row: str(row["checkpoint"]), right=True),
@@ -44,7 +46,8 @@ def checkpoints() -> None:
     """List checkpoints, show one, and look after their files."""
 
 
-checkpoints.add_command(prune)
+for command in (prune, verify, bundle):
+    checkpoints.add_command(command)
 
 
 @checkpoints.command("list")

@@ -29,7 +29,7 @@ class RunFiles:
 
     def __init__(self, session: Session, settings: Settings, *, alone: bool) -> None:
         self.runs = settings.runs
-        self._alone = alone
+        self.alone = alone
         try:
             self._own = known_storage_id(settings.runs)
         except UsageError:  # a client whose user may not see them
@@ -40,7 +40,7 @@ class RunFiles:
 
     def holds(self, job: Job) -> bool:
         """Whether the files of a job lie on this machine."""
-        return self._alone or (self._own is not None and job.storage_id == self._own)
+        return self.alone or (self._own is not None and job.storage_id == self._own)
 
     def hosts_of(self, job: Job) -> tuple[str, ...]:
         """The hosts that see the files of a job; none where nothing is known of its storage."""
