@@ -14,7 +14,7 @@ import pytest
 from tests.readme import README, RUN, blocks_of
 
 # One home, and one process of pytest-xdist: what the first block trains is there for those after it.
-pytestmark = [pytest.mark.mindspore, pytest.mark.xdist_group("readme")]
+pytestmark = [pytest.mark.mindspore, pytest.mark.xdist_group("readme"), pytest.mark.timeout(900)]
 BLOCKS = {f"line {block.line}": block.text for block in blocks_of(README) if block.is_shell and block.mark == RUN}
 # Chance, which does not look at the picture, is right on far fewer pixels.
 LEARNED = 0.3
