@@ -2,12 +2,14 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.ascend_host import AscendHost
 from tests.layout import empty_dataset
 from tests.services import RedisServer, eventually
 from tests.systemd_sandbox import Sandbox, systemd_sandbox
@@ -124,3 +126,53 @@ def test_installing_again_restarts_the_worker_only_where_something_has_changed(i
     assert "restarted the worker; jobs that run go on" in install(installed, "--cpu")
     assert installed.show(WORKER, "MainPID") != worker
     assert "ERFNET_JOBS_SCRIPT" in installed.run("cat", "/etc/erfnet-jobs/worker.env")
+
+
+def test_backups_of_the_registry_are_written_and_the_newest_kept(installed: Sandbox) -> None:
+    folder = "/var/backups/erfnet-jobs"
+    older = [f"{folder}/registry-2020010{day}T023000Z.sqlite" for day in (1, 2, 3)]
+    installed.run("touch", *older, f"{folder}/notes.txt", user="erfnet")
+    installed.run("sh", "-c", "echo BACKUPS=2 >>/etc/erfnet-jobs/registry.env")
+    installed.systemctl("start", "erfnet-jobs-backup.service")
+    *others, newest = sorted(installed.run("ls", folder).split())[1:]
+    assert others == ["registry-20200103T023000Z.sqlite"]
+    restored = {"ERFNET_JOBS_DATABASE_URL": f"sqlite:///{folder}/{newest}"}
+    said = installed.run(f"{BIN}/erfnet-jobs", "db", "current", user="erfnet", **client(installed), **restored)
+    assert "as this program needs it" in said
+    assert "erfnet-jobs-backup.timer" in installed.systemctl("list-timers", "--all")
+
+
+def test_a_worker_has_the_chips_and_their_group_and_no_other_devices(installed: Sandbox) -> None:
+    """Nodes of real devices, under the names of chips, and a scripted npu-smi."""
+    host = AscendHost(installed.shared, "910B", cards=1)
+    for path in (host.npu_smi, host.hccn_tool):
+        path.write_text(path.read_text().replace(sys.executable, "/usr/bin/python3"))
+    (host.folder / "calls.log").touch(0o666)
+    (host.folder / "calls.log").chmod(0o666)
+    host.folder.chmod(0o777)
+    installed.run("groupadd", "--system", "HwHiAiUser")
+    # In the kernel's numbers: its log, which no service has without being allowed, and a device that is not there.
+    nodes = ("davinci_manager", "devmm_svm", "hisi_hdc", "davinci0")
+    for name, number in (*((name, ("1", "11")) for name in nodes), ("davinci16", ("10", "255"))):
+        installed.run("mknod", "--mode=660", f"/dev/{name}", "c", *number)
+        installed.run("chgrp", "HwHiAiUser", f"/dev/{name}")
+    ascend = "/usr/local/Ascend"
+    installed.run("mkdir", "-p", f"{ascend}/cann", f"{ascend}/driver/lib64/common")
+    installed.run("cp", str(host.npu_smi), str(host.hccn_tool), "/usr/local/bin")
+    installed.run("sh", "-c", f"echo Version=24.1.rc3 >{ascend}/driver/version.info")
+    installed.run("sh", "-c", f"echo version=8.5.0 >{ascend}/cann/ascend_toolkit_install.info")
+    installed.run("sh", "-c", f"echo 'export ASCEND_TOOLKIT_HOME={ascend}/cann' >{ascend}/cann/set_env.sh")
+    assert "restarted the worker" in install(installed)
+    pid = installed.show(WORKER, "MainPID")
+    environ = installed.run("sh", "-c", f"tr '\\0' '\\n' </proc/{pid}/environ").splitlines()
+    assert f"ASCEND_TOOLKIT_HOME={ascend}/cann" in environ
+    assert f"LD_LIBRARY_PATH={ascend}/driver/lib64/:{ascend}/driver/lib64/common" in environ
+    gid = installed.run("getent", "group", "HwHiAiUser").split(":")[2]
+    groups = installed.run("grep", "^Groups:", f"/proc/{pid}/status").split()[1:]
+    assert gid in groups
+    (found,) = json.loads(erfnet_jobs(installed, "hosts", "--json"))
+    assert "910B3" in [device["name"] for device in found["devices"]]
+    # As a process of the unit: the chip can be opened, and what is no chip of the unit's cannot.
+    enter = f"echo $$ >/sys/fs/cgroup{installed.show(WORKER, 'ControlGroup')}/cgroup.procs"
+    assert installed.run("sh", "-c", f"{enter}; : </dev/davinci0 && echo opened") == "opened"
+    assert "Operation not permitted" in installed.run("sh", "-c", f"{enter}; : </dev/davinci16", check=False)
