@@ -47,6 +47,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
         "checkpoints": ("checkpoints", "checkpoints", "List checkpoints, show one, look after their files."),
         "metrics": ("metrics", "metrics", "Print a job's metrics by step."),
         "plot": ("plot", "plot", "Draw trainings' curves, here or as a picture."),
+        "compare": ("compare", "compare", "Compare jobs: settings, figures, IoU of each class."),
     },
     "Data and registry": {
         "data": ("data", "data", "Make, build and check datasets."),

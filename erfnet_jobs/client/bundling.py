@@ -18,9 +18,9 @@ from erfnet_jobs.client.document import Document
 from erfnet_jobs.client.job_documents import value_document
 from erfnet_jobs.client.model_card import model_card
 from erfnet_jobs.client.model_documents import checkpoint_document, evaluation_document
-from erfnet_jobs.client.run_files import RunFiles
+from erfnet_jobs.client.run_files import RunFiles, data_hash, run_document
 from erfnet_jobs.client.verifying import checkpoint_rows
-from erfnet_jobs.erfnet.manifest import check_hash, read_manifest
+from erfnet_jobs.erfnet.manifest import check_hash
 from erfnet_jobs.errors import BadCheckpoint, DiskFull, NotFound, UsageError
 from erfnet_jobs.files import sha256_of, sync_folder, written_path
 from erfnet_jobs.registry.evaluations import PREFERENCE
@@ -109,7 +109,7 @@ def _texts(session: Session, row: Checkpoint) -> dict[str, bytes]:
     if row.job_id is not None:
         trained = get_job(session, row.job_id)
         job = _job(trained, Path(row.path))
-        data = _data_hash(Path(row.path).parent)
+        data = data_hash(Path(row.path).parent)
         texts |= {JOB: _json(job), METRICS: _json(_metrics(session, trained.id))}
     texts[CARD] = model_card(checkpoint_document(row), job, evaluations, data).encode()
     return texts
@@ -120,27 +120,15 @@ def _by_preference(evaluation: Evaluation) -> tuple[int, int]:
 
 
 def _job(job: Job, checkpoint: Path) -> Mapping[str, Any]:
-    """What the run wrote of its job, with versions and revision; where that is gone, what the registry knows."""
-    try:
-        document = json.loads((checkpoint.parents[2] / JOB).read_bytes())
-    except (OSError, ValueError, IndexError):
-        document = None
-    if isinstance(document, dict) and document.get("job") == job.id and isinstance(document.get("spec"), dict):
-        return document
-    return {
+    """What the run wrote of its job; where that is gone, what the registry knows."""
+    folder = checkpoint.parent.parent.parent
+    return run_document(folder, job.id) or {
         "job": job.id,
         "name": job.name,
         "user": f"{job.user_name}@{job.user_host}",
         "submitted_at": job.created_at.isoformat(),
         "spec": json.loads(job.spec),
     }
-
-
-def _data_hash(folder: Path) -> str | None:
-    try:
-        return read_manifest(folder)[1]
-    except (BadCheckpoint, OSError):
-        return None
 
 
 def _metrics(session: Session, job: int) -> Document:

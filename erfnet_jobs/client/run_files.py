@@ -1,18 +1,22 @@
 """Which of the registry's checkpoints this machine sees: by the id of the storage that holds its runs."""
 
+import json
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from erfnet_jobs.errors import UsageError
+from erfnet_jobs.erfnet.manifest import read_manifest
+from erfnet_jobs.errors import BadCheckpoint, UsageError
 from erfnet_jobs.launch.storage import known_storage_id
 from erfnet_jobs.registry.tables import Checkpoint, Host, Job
 from erfnet_jobs.settings import Settings
 
 CHECKPOINTS = "checkpoints"
+JOB_NAME = "job.json"
 
 
 @dataclass(frozen=True)
@@ -72,3 +76,21 @@ class RunFiles:
         if status.st_size != checkpoint.size:
             return Found(path, there=True, fault=f"has {status.st_size} bytes and was recorded with {checkpoint.size}")
         return Found(path, there=True)
+
+
+def run_document(folder: Path, job: int) -> dict[str, Any] | None:
+    """What a job's run wrote of it, with versions and git revision; None where it cannot be read here."""
+    try:
+        document = json.loads((folder / JOB_NAME).read_bytes())
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(document, dict) and document.get("job") == job and isinstance(document.get("spec"), dict)
+    return document if whole else None
+
+
+def data_hash(folder: Path) -> str | None:
+    """The hash of the data that an attempt trained on, from its folder of checkpoints; None where it is not known."""
+    try:
+        return read_manifest(folder)[1]
+    except (BadCheckpoint, OSError):
+        return None
