@@ -39,6 +39,7 @@ def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str
 
 
 COMMANDS = dict(leaves(root))
+GROUPS = {name.rpartition(" ")[0] for name in COMMANDS if " " in name} - set(COMMANDS)
 
 
 def options_of(command: click.Command) -> set[str]:
@@ -78,6 +79,27 @@ def test_options_of_a_command_stand_in_the_readme(page: Path, name: str) -> None
 def test_no_command_is_named_that_is_not_there(page: Path) -> None:
     typed = re.findall(r"(?:erfnet-jobs |`)((?:submit|run|hosts|checkpoints|data|db) [a-z0-9-]+)", TEXTS[page])
     assert not [words for words in typed if words not in COMMANDS]
+
+
+def typed_commands(page: Path) -> Iterator[tuple[str, list[str]]]:
+    """Each command that a page shows, with `erfnet-jobs` or without: its name, and the long options given to it."""
+    inline = re.findall(r"`(?:erfnet-jobs )?([a-z0-9-]+(?: [^`]+)?)`", "\n".join(prose_of(page)))
+    blocks = "\n".join(block.commands for block in blocks_of(page) if block.is_shell)
+    lines = re.findall(r"^erfnet-jobs (.+)$", blocks, re.MULTILINE)
+    for line in [*lines, *(text for text in inline if text.split()[0] in root.list_commands(click.Context(root)))]:
+        words = line.split()
+        name = next((" ".join(words[:count]) for count in (2, 1) if " ".join(words[:count]) in COMMANDS), line)
+        yield name, re.findall(r"(?<!\S)--[a-z][a-z0-9_-]*", line)
+
+
+@both
+def test_commands_that_are_typed_are_there_and_take_their_options(page: Path) -> None:
+    wrong = []
+    for name, options in typed_commands(page):
+        if name not in GROUPS:
+            known = options_of(COMMANDS[name]) | {"--help"} if name in COMMANDS else set()
+            wrong += [f"{name} {option}" for option in options if option not in known] or [name] * (not known)
+    assert not wrong
 
 
 @both
