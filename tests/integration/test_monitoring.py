@@ -1,65 +1,74 @@
 """The registry's figures for Prometheus: right, monotone, bounded, and cheap."""
 
-import re
 import threading
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Engine, update
+from prometheus_client.registry import Collector
+from sqlalchemy import Engine, delete, update
 
+from erfnet_jobs.ascend.devices import HostDevices
+from erfnet_jobs.ascend.health import DeviceStates
 from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.attempts import End, assign, beat, claim, end_part, report_running
 from erfnet_jobs.registry.devices import set_cordon, store_devices
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.hosts import set_drained
-from erfnet_jobs.registry.tables import Event, Host, Job
+from erfnet_jobs.registry.tables import Host, Job
 from erfnet_jobs.settings import Settings, load_settings
 from erfnet_jobs.states import Outcome
-from tests.registry_steps import ACTOR, SCHEDULER, WELL, add_hosts, failed, seen_device, submit
+from tests.registry_steps import ACTOR, SCHEDULER, WELL, add_hosts, failed, gang_on_two_hosts, seen_device, submit
 from tests.services import eventually
 from tests.statements import recorded
 from workers.metrics.fresh import Fresh
 from workers.metrics.of_registry import OfRegistry
+from workers.metrics.of_worker import OfDevices
 from workers.metrics.registry_reader import LAG, RegistryReader
+from workers.own_devices import FirstLook, OwnDevices
 
 # A few statements that return little, however many jobs there are: see test_registry_plans for how they are found.
 MOST_STATEMENTS = 13
+
+
+def samples(collector: Collector) -> dict[str, float]:
+    """What Prometheus reads of a collector, by name and labels."""
+    shown = CollectorRegistry(auto_describe=False)
+    shown.register(collector)
+    return {
+        sample.name.removeprefix("erfnet_jobs_")
+        + "".join(f"[{value}]" for _, value in sorted(sample.labels.items())): (sample.value)
+        for family in text_string_to_metric_families(generate_latest(shown).decode())
+        for sample in family.samples
+    }
 
 
 class Watched:
     """A registry with two hosts, and what the worker of the first one tells Prometheus of it."""
 
     def __init__(self, registry: Registry, settings: Settings) -> None:
-        self.registry = registry
+        self.registry, self.settings = registry, settings
         self.clock = 0.0
         with registry.write() as session:
             add_hosts(session)
         self.reader = RegistryReader(settings, registry, lambda: self.clock)
-        self.text = ""
 
     def look(self) -> dict[str, float]:
-        """All samples by name and labels; each look reads anew."""
-        shown = CollectorRegistry(auto_describe=False)
-        shown.register(OfRegistry(Fresh(self.reader.read, patience=30)))
-        self.text = generate_latest(shown).decode()
-        return {
-            re.sub(r"^erfnet_jobs_", "", sample.name)
-            + "".join(f"[{value}]" for _, value in sorted(sample.labels.items())): sample.value
-            for family in text_string_to_metric_families(self.text)
-            for sample in family.samples
-        }
+        """All samples; each look reads anew."""
+        return samples(OfRegistry(Fresh(self.reader.read, patience=30)))
 
-    def run(self, job: int, attempt: int = 1, end: End | None = None) -> None:
-        """An attempt on host a, up to its running or its end."""
+    def run(self, job: int, attempt: int = 1, end: End | None = None, host: str = "a") -> None:
+        """An attempt, up to its running or its end."""
         with self.registry.write() as session:
-            assert assign(session, job, attempt - 1, [Part("a", (0,), 0)], "/runs")
-            assert claim(session, job, attempt, "a", SCHEDULER)
-            report_running(session, job, attempt, "a")
+            assert assign(session, job, attempt - 1, [Part(host, (0,), 0)], "/runs")
+            assert claim(session, job, attempt, host, SCHEDULER)
+            report_running(session, job, attempt, host)
             if end is not None:
-                assert end_part(session, job, attempt, "a", end, 0)
+                assert end_part(session, job, attempt, host, end, 0)
 
     def submit(self, count: int = 1, **request: int) -> list[int]:
         with self.registry.write() as session:
@@ -124,12 +133,12 @@ def test_attempts_are_counted_from_the_beginning_and_go_on(watched: Watched) -> 
         seen = watched.look()
         assert [seen[key(outcome)] for outcome in ("failed", "succeeded", "lost")] == [1, 1, 1]
         watched.clock += LAG
+    assert watched.reader._counted == frozenset()
     watched.run(late, end=WELL)
     assert watched.look()[key("succeeded")] == 2
     # A worker that starts now begins with the same numbers; waits begin anew.
-    again = Watched.__new__(Watched)
-    again.reader = RegistryReader(watched.reader._settings, watched.registry)
-    seen = again.look()
+    watched.reader = RegistryReader(watched.settings, watched.registry)
+    seen = watched.look()
     assert [seen[key(outcome)] for outcome in ("failed", "succeeded", "lost")] == [1, 2, 1]
     assert seen["registry_job_wait_seconds_count[export]"] == 0
 
@@ -147,28 +156,59 @@ def test_the_wait_of_a_job_is_that_before_its_first_start(watched: Watched) -> N
     assert 0 <= seen["registry_job_wait_seconds_sum[export]"] < 60
 
 
-def test_events_that_come_late_are_counted_once(watched: Watched) -> None:
-    """A transaction has its events' numbers before it ends: a later one may end first."""
-    first, second = watched.submit(2)
-    watched.look()
-    watched.run(first, end=WELL)
+@pytest.mark.parametrize("known", [True, False])
+def test_what_a_transaction_holds_back_is_counted_once_when_it_ends(
+    postgres_url: str, tmp_path: Path, known: bool
+) -> None:
+    """Its events have their numbers before it ends; a later transaction may end first."""
+    with Registry(postgres_url) as registry:
+        watched = Watched(registry, load_settings({"home": tmp_path, "host_name": "a"}, {}))
+        early, late = watched.submit(2)
+        watched.run(late)
+        watched.run(early, host="b")
+        if known:
+            watched.look()
+        with registry.write() as held_back:
+            assert end_part(held_back, late, 1, "a", WELL, 0)
+            with registry.write() as session:
+                assert end_part(session, early, 1, "b", WELL, 0)
+            for _ in range(3):
+                assert watched.look()["registry_attempts_total[export][succeeded]"] == 1
+        for _ in range(2):
+            assert watched.look()["registry_attempts_total[export][succeeded]"] == 2
+            watched.clock += LAG
+
+
+def test_a_gang_over_two_hosts_is_at_both_and_its_images_at_one(watched: Watched) -> None:
     with watched.registry.write() as session:
-        (event,) = session.query(Event).filter_by(job_id=first, kind="attempt succeeded").all()
-        row = {column.name: getattr(event, column.name) for column in Event.__table__.columns}
-        session.delete(event)
-    watched.run(second, end=WELL)
-    assert watched.look()["registry_attempts_total[export][succeeded]"] == 1
-    with watched.registry.write() as session:
-        session.add(Event(**row))
-    for _ in range(2):
-        assert watched.look()["registry_attempts_total[export][succeeded]"] == 2
+        session.execute(delete(Host))
+        job = gang_on_two_hosts(session, started=True, running=True)
+        session.execute(update(Job).where(Job.id == job).values(images_per_second=8.0))
+    for host, images in (("a", 8.0), ("b", 0.0)):
+        settings = replace(watched.settings, host_name=host)
+        watched.reader = RegistryReader(settings, watched.registry)
+        seen = watched.look()
+        assert (seen["worker_supervisors"], seen["worker_images_per_second[train]"]) == (1, images)
+
+
+def test_a_chip_may_be_gone_and_a_slot_may_not(watched: Watched) -> None:
+    known = {0: seen_device(0), 1: replace(seen_device(1), present=False)}
+    for kind, expected in (
+        ("cpu", {"device_health[0][ok]"}),
+        ("ascend", {"device_health[0][ok]", "device_health[1][gone]"}),
+    ):
+        seen = {number: replace(one, device=replace(one.device, kind=kind)) for number, one in known.items()}
+        first = FirstLook(DeviceStates(seen, warning_runs=True), HostDevices(()))
+        collector = OfDevices(OwnDevices(watched.settings, watched.registry, first, None))
+        assert samples(collector).keys() == expected
 
 
 def test_the_age_of_a_lease_is_timed_here_and_not_while_the_registry_is_away(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (job,) = watched.submit()
+    job, elsewhere = watched.submit(2)
     watched.run(job)
+    watched.run(elsewhere, host="b")
     assert watched.look()["worker_lease_age_seconds"] == 0
     watched.clock = 20.0
     assert watched.look()["worker_lease_age_seconds"] == 20
@@ -180,6 +220,11 @@ def test_the_age_of_a_lease_is_timed_here_and_not_while_the_registry_is_away(
         away.setattr(watched.registry, "read", lambda: 1 / 0)
         assert watched.look() == {"registry_up": 0}
     assert watched.look()["worker_lease_age_seconds"] == 0
+    watched.clock = 60.0
+    with watched.registry.write() as session:
+        assert end_part(session, job, 1, "a", WELL, 0)
+    seen = watched.look()
+    assert (seen["worker_lease_age_seconds"], seen["worker_supervisors"]) == (0, 0)
 
 
 def test_neither_series_nor_statements_grow_with_jobs(watched: Watched) -> None:
