@@ -15,6 +15,7 @@ from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import register_host
 from erfnet_jobs.registry.migrate import upgrade
 from erfnet_jobs.settings import Settings, load_settings
+from tests.layout import empty_dataset
 from tests.registry_steps import seen_device
 
 
@@ -75,3 +76,20 @@ def redis_of(settings: Settings) -> Iterator[None]:
         yield
     finally:
         stop_redis(settings)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    """A home with Redis, a registry and a host with two CPU slots."""
+    for name in ("HOME", "BROKER_URL", "DATABASE_URL", "RUNS", "HOST_NAME"):
+        monkeypatch.delenv(f"ERFNET_JOBS_{name}", raising=False)
+    made = Shell(tmp_path / "home", capsys)
+    with redis_of(made.settings):
+        made.add_host()
+        yield made
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """What looks like a dataset."""
+    return empty_dataset(tmp_path / "data")

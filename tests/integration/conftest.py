@@ -1,5 +1,6 @@
 """Fixtures of the tests with real services."""
 
+from tests.cli_calls import data, shell
 from tests.guarded import authorities, guarded_postgres, guarded_redis
 from tests.services import _redis_server, new_site, own_redis, redis_server, site, site_folder
 from tests.two_hosts import new_hosts
@@ -7,12 +8,14 @@ from tests.two_hosts import new_hosts
 __all__ = [
     "_redis_server",
     "authorities",
+    "data",
     "guarded_postgres",
     "guarded_redis",
     "new_hosts",
     "new_site",
     "own_redis",
     "redis_server",
+    "shell",
     "site",
     "site_folder",
 ]

@@ -10,7 +10,6 @@ from erfnet_jobs.ascend.devices import ASCEND_CHIP
 from erfnet_jobs.registry import engine
 from erfnet_jobs.registry.hosts import register_host
 from tests.cli_calls import Called, Shell, redis_of
-from tests.layout import empty_dataset
 from tests.registry_steps import seen_device
 
 
@@ -32,11 +31,6 @@ def shell(bare: Shell) -> Iterator[Shell]:
     with redis_of(bare.settings):
         bare.add_host()
         yield bare
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return empty_dataset(tmp_path / "data")
 
 
 def refused(called: Called, code: int, *words: str) -> None:

@@ -11,8 +11,7 @@ from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.attempts import assign, claim, end_attempt, report_running
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.tables import Checkpoint, Evaluation, LogTail, Metric
-from tests.cli_calls import Shell, redis_of
-from tests.layout import empty_dataset
+from tests.cli_calls import Shell
 from tests.registry_steps import failed
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -57,21 +56,6 @@ BEST_KEYS = {
     *("mean_iou", "mean_iou_19", "pixel_accuracy", "mean_loss", "iou_class"),
     *("mean_iou_category", "iou_category"),
 }
-
-
-@pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    for name in ("HOME", "BROKER_URL", "DATABASE_URL", "RUNS", "HOST_NAME"):
-        monkeypatch.delenv(f"ERFNET_JOBS_{name}", raising=False)
-    found = Shell(tmp_path / "home", capsys)
-    with redis_of(found.settings):
-        found.add_host()
-        yield found
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return empty_dataset(tmp_path / "data")
 
 
 def run_a_while(shell: Shell, job: int, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """`submit 310-infer`, and `--then 310-infer` after a training: where it goes, and what is refused."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,25 +8,8 @@ from erfnet_jobs.ascend.devices import ASCEND_CHIP
 from erfnet_jobs.errors import NoHostFits
 from erfnet_jobs.registry.hosts import register_host
 from erfnet_jobs.registry.jobs import get_job
-from tests.cli_calls import Shell, redis_of
-from tests.layout import empty_dataset
+from tests.cli_calls import Shell
 from tests.registry_steps import seen_device
-
-
-@pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    """A home whose host has two CPU slots."""
-    for name in ("HOME", "BROKER_URL", "DATABASE_URL", "RUNS", "HOST_NAME"):
-        monkeypatch.delenv(f"ERFNET_JOBS_{name}", raising=False)
-    made = Shell(tmp_path / "home", capsys)
-    with redis_of(made.settings):
-        made.add_host()
-        yield made
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return empty_dataset(tmp_path / "data")
 
 
 @pytest.fixture
