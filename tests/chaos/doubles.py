@@ -79,7 +79,7 @@ class Processes:
         log.touch()
         process = kernel.spawn(me.host, "scheduler" if rank is None else "rank", None, environ[ATTEMPT_MARK], me)
         self.on_start(process, command, environ)
-        return _Child(rank, Popen(process), -1, -1)  # type: ignore[arg-type]
+        return _Child(rank, Popen(process), -1, -1)  # type: ignore[arg-type]  # ours, not subprocess's
 
     def on_start(self, process: Process, command: Sequence[str], environ: Mapping[str, str]) -> None:
         """To be replaced: a rank has been started."""

@@ -377,6 +377,7 @@ def run_any_order(
         suppress_health_check=list(HealthCheck),
         print_blob=True,
     )
+    # Hypothesis has no types for this call.
     run_state_machine_as_test(seed(first_seed)(machine), settings=options)  # type: ignore[no-untyped-call]
 
 

@@ -137,7 +137,7 @@ class World:
     def _install_processes(self) -> None:
         kernel, put = self.kernel, self._patch.setattr
         own = Processes(kernel, self._supervise)
-        own.on_start = self._rank_started  # type: ignore[method-assign]
+        own.on_start = self._rank_started  # type: ignore[method-assign]  # its docstring says so
         replaced = {
             "kill_marked": own.kill_marked,
             "processes_with_mark": own.left,

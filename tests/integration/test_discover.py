@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,8 +29,8 @@ def new_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NewHost:
     return make
 
 
-def settings(**changes: object) -> Settings:
-    return replace(load_settings(), **{"tool_timeout": SECONDS, **changes})  # type: ignore[arg-type]
+def settings(**changes: Any) -> Settings:
+    return replace(load_settings(), **{"tool_timeout": SECONDS, **changes})
 
 
 OTHER_VERSIONS = [("910A", "1.8.21"), ("910B", "26.0.rc1"), ("910C", "26.0.rc2"), ("310", "20.2.0")]

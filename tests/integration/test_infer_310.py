@@ -224,7 +224,9 @@ def test_what_the_program_ends_with(plan: Plan, programs: Programs, script: Any,
 
 
 def test_labels_that_are_not_whole_are_found_before_the_model_runs(plan: Plan, programs: Programs) -> None:
-    next(Path(plan.spec.labels or "", "gtFine").rglob("frankfurt*.png")).unlink()  # type: ignore[union-attr]
+    assert isinstance(plan.spec, Infer310Spec)
+    assert plan.spec.labels
+    next(Path(plan.spec.labels, "gtFine").rglob("frankfurt*.png")).unlink()
     with pytest.raises(BadData, match="1 of 25 images"):
         run(plan)
     assert [call["arguments"] for call in programs.calls] == [["--version"]]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,9 +40,9 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-def inference(images: Path, **values: object) -> Inference:
+def inference(images: Path, **values: Any) -> Inference:
     model = images.parent / "model.mindir"
-    return Inference(model, [images], images.parent / "out", **values)  # type: ignore[arg-type]
+    return Inference(model, [images], images.parent / "out", **values)
 
 
 def gone(pid: int) -> bool:
@@ -200,8 +201,8 @@ def test_the_version(tmp_path: Path) -> None:
             version_of(Path(other))
 
 
-def converter(tmp_path: Path, target: str, **values: object) -> Converter:
-    infer = install(tmp_path / "bin", vendor=True, **values).infer  # type: ignore[arg-type]
+def converter(tmp_path: Path, target: str, **values: Any) -> Converter:
+    infer = install(tmp_path / "bin", vendor=True, **values).infer
     return find_converter(infer, target, {"LITE_HOME": str(tmp_path / "bin"), "PATH": ""})
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,8 +38,8 @@ def quiet(done: int, total: int) -> None:
     pass
 
 
-def build(data: Path, target: Path, **options: object) -> tuple[MindRecord, bool]:
-    return build_mindrecord(Build(data, "train", target, "train.mindrecord", **options), None, quiet)  # type: ignore[arg-type]
+def build(data: Path, target: Path, **options: Any) -> tuple[MindRecord, bool]:
+    return build_mindrecord(Build(data, "train", target, "train.mindrecord", **options), None, quiet)
 
 
 def read_with_mindspore(path: Path) -> dict[str, tuple[bytes, bytes]]:

@@ -3,6 +3,7 @@
 import threading
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select, text, update
@@ -38,9 +39,9 @@ def add_host(registry: Registry, name: str, count: int, storage: str = "s") -> N
         register_host(session, name=name, address="", storage_id=storage, version="1", instance=name, devices=devices)
 
 
-def submit(registry: Registry, cards: int = 1, **request: object) -> int:
+def submit(registry: Registry, cards: int = 1, **request: Any) -> int:
     with registry.write() as session:
-        return submit_job(session, Request(TrainSpec("/data", cards=cards), **request), ACTOR).id  # type: ignore[arg-type]
+        return submit_job(session, Request(TrainSpec("/data", cards=cards), **request), ACTOR).id
 
 
 def reason(registry: Registry, job: int) -> str | None:

@@ -80,6 +80,7 @@ QUESTIONS: dict[str, Callable[[Session], object]] = {
     "the newest event": lambda session: monitoring.newest_event(session, JOBS - 4),
     "what has happened": lambda session: monitoring.happened(session, JOBS - 4),
     **{
+        # mypy infers no type of a lambda with a default.
         f"best {name}": lambda session, name=name: evaluations.best(session, name, top=3)  # type: ignore[misc]
         for name in (*EVALUATION_METRICS, "iou_rider")
     },

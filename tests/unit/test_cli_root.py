@@ -10,7 +10,7 @@ import pytest
 from erfnet_jobs.cli import root as root_module
 from erfnet_jobs.cli.measures import CATEGORIES, CLASSES
 from erfnet_jobs.cli.root import COMMANDS, root, run_command
-from erfnet_jobs.errors import all_errors
+from erfnet_jobs.errors import ErfnetJobsError, all_errors
 
 HEAVY = ("celery", "kombu", "sqlalchemy", "redis", "alembic", "numpy", "PIL", "mindspore", "asyncio")
 PROBE = f"""
@@ -68,13 +68,13 @@ def test_every_option_has_help(path: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("error", all_errors())
 def test_errors_end_with_their_exit_code(
-    error: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: type[ErfnetJobsError], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def raising(*_args: object, **_more: object) -> None:
         raise error("what, why, what to do")
 
     monkeypatch.setattr(root_module.root, "main", raising)
-    assert run_command(["status"]) == error.exit_code  # type: ignore[attr-defined]
+    assert run_command(["status"]) == error.exit_code
     assert capsys.readouterr().err == "error: what, why, what to do\n"
 
 

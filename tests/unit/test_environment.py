@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -106,10 +107,10 @@ def test_quiet_unless_asked_otherwise() -> None:
         {"threads": 0},
     ],
 )
-def test_what_cannot_be_is_refused(changes: dict[str, object]) -> None:
+def test_what_cannot_be_is_refused(changes: dict[str, Any]) -> None:
     environment = RankEnvironment(1, 2, 0, scheduler_host="127.0.0.1", scheduler_port=30000)
     with pytest.raises(UsageError):
-        replace(environment, **changes)  # type: ignore[arg-type]
+        replace(environment, **changes)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What is believed of devices look after look: what a tool says or does not say, and whose processes there are."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,8 @@ SILENT = HostDevices((), troubles=("npu-smi did not answer within 10 s",))
 HEALTHS = ("ok", "warning", "alarm", "critical", "unknown")
 
 
-def chip(number: int = 0, health: str = "ok", **told: object) -> Device:
-    return replace(Device(number, ASCEND_CHIP, "910B3", health=health, generation="910B"), **told)  # type: ignore[arg-type]
+def chip(number: int = 0, health: str = "ok", **told: Any) -> Device:
+    return replace(Device(number, ASCEND_CHIP, "910B3", health=health, generation="910B"), **told)
 
 
 def look(*devices: Device, troubles: tuple[str, ...] = ()) -> HostDevices:

@@ -163,9 +163,9 @@ def test_the_learning_rate_follows_the_cards_as_said() -> None:
         ({"stages": (3, 4), "checkpoint": "1", "from_scratch": True}, "leave one of the two out"),
     ],
 )
-def test_choices_that_there_are_not(values: dict[str, object], said: str) -> None:
+def test_choices_that_there_are_not(values: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        TrainSpec("/data", **values)  # type: ignore[arg-type]
+        TrainSpec("/data", **values)
 
 
 def test_any_stage_may_start_from_scratch() -> None:
