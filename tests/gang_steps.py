@@ -3,11 +3,14 @@
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from erfnet_jobs.launch.gang import PLAN_NAME, Gang, attempt_mark
+from erfnet_jobs.launch.processes import processes_with_mark
 from erfnet_jobs.launch.program import SCRIPTED, RankProgram
 from erfnet_jobs.launch.scripted_rank import SCRIPT
 from erfnet_jobs.launch.verdict import GangResult
@@ -66,3 +69,22 @@ def to_the_end(watch: GangWatch) -> tuple[GangResult, list[ReportLine]]:
         assert time.monotonic() < deadline, "the gang never ended"
         lines += watch.step(1.0)
     return watch.result, lines
+
+
+@pytest.fixture
+def gangs() -> Iterator[list[Gang]]:
+    """Gangs put in here are ended, and must leave nothing."""
+    started: list[Gang] = []
+    yield started
+    for gang in started:
+        assert gang.kill(grace=0) == []
+
+
+def play(folder: Path, script: Script, ranks: int = 2, stuck: float = 60.0) -> tuple[GangResult, list[ReportLine]]:
+    """Run a gang to its end, which must leave nothing."""
+    gang = scripted_gang(folder, script, ranks)
+    gang.start()
+    result, lines = to_the_end(GangWatch(gang, stuck, grace=0.5))
+    assert processes_with_mark(gang.mark) == []
+    assert result.left == ()
+    return result, lines

@@ -1,45 +1,23 @@
-import json
-import os
+"""MindRecords: what our reader and MindSpore's see in them, which build serves whom, and what is refused."""
+
 import pickle
 import shutil
-import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from erfnet_jobs.choices import FOUND, RAW, STORES
 from erfnet_jobs.erfnet.data_check import check_dataset
 from erfnet_jobs.erfnet.data_hash import dataset_hash
 from erfnet_jobs.erfnet.dataset import open_source
-from erfnet_jobs.erfnet.mindrecord import (
-    Build,
-    MindRecord,
-    build_mindrecord,
-    ensure_mindrecord,
-    is_mindrecord,
-    open_mindrecord,
-    training_rows,
-)
-from erfnet_jobs.errors import BadData, DiskFull, UsageError
+from erfnet_jobs.erfnet.mindrecord import ensure_mindrecord, is_mindrecord, open_mindrecord, training_rows
+from erfnet_jobs.errors import BadData, UsageError
+from tests.mindrecords import build, quiet
 from tests.small_data import add_pair, make_dataset, paths_of
 
 pytestmark = pytest.mark.mindspore
-PROGRAM = Path(__file__).with_name("building_process.py")
-REPOSITORY = Path(__file__).parents[2]
-
-
-def quiet(done: int, total: int) -> None:
-    pass
-
-
-def build(data: Path, target: Path, **options: Any) -> tuple[MindRecord, bool]:
-    return build_mindrecord(Build(data, "train", target, "train.mindrecord", **options), None, quiet)
 
 
 def read_with_mindspore(path: Path) -> dict[str, tuple[bytes, bytes]]:
@@ -49,22 +27,6 @@ def read_with_mindspore(path: Path) -> dict[str, tuple[bytes, bytes]]:
     rows = {row["name"]: (bytes(row["image"]), bytes(row["label"])) for row in reader.get_next()}
     reader.close()
     return rows
-
-
-def start(*arguments: object) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, str(PROGRAM), *map(str, arguments)]
-    return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-    )
-
-
-def go(process: "subprocess.Popen[str]") -> None:
-    assert process.stdout
-    assert process.stdin
-    assert process.stdout.readline() == "ready\n"
-    process.stdin.write("\n")
-    process.stdin.flush()
 
 
 @pytest.mark.parametrize(("shards", "count"), [(1, 5), (3, 11), (4, 2)])
@@ -83,83 +45,6 @@ def test_our_reader_and_mindspores_see_the_same_rows(tmp_path: Path, shards: int
         assert np.array_equal(sample.image, original.image)
         assert np.array_equal(sample.label, original.label)
     assert rows.dataset_hash == source.dataset_hash
-
-
-@pytest.mark.parametrize("store", STORES)
-def test_frames_are_stored_as_wanted_and_are_the_same_pixels(tmp_path: Path, store: str) -> None:
-    data = make_dataset(tmp_path / "d", size=(97, 133))
-    record, _ = build(data, tmp_path / "r", store=store)
-    rows, source = training_rows(record), open_source(data, "train")
-    for index, (sample, original) in enumerate(zip(rows, source, strict=True)):
-        frame = rows.encoded(index)["image"]
-        assert (frame == frame_file(data, original.name).read_bytes()) == (store == FOUND)
-        assert frame.startswith(b"\x89PNG")
-        assert np.array_equal(sample.image, original.image)
-    assert record.meta
-    assert record.meta.store == store
-    assert rows.dataset_hash == source.dataset_hash
-
-
-def frame_file(data: Path, name: str) -> Path:
-    (path,) = data.rglob(f"{name}_leftImg8bit.png")
-    return path
-
-
-def test_jpegs_are_stored_as_found(tmp_path: Path) -> None:
-    data = make_dataset(tmp_path / "d", train=1)
-    name = open_source(data, "train").names[0]
-    frame = frame_file(data, name)
-    with Image.open(frame) as picture:
-        picture.convert("RGB").save(frame.with_suffix(".jpg"))
-    frame.unlink()
-    record, _ = build(data, tmp_path / "r", store=RAW)
-    assert training_rows(record).encoded(0)["image"] == frame.with_suffix(".jpg").read_bytes()
-
-
-def test_another_store_is_built_anew_and_a_record_without_one_holds_frames_as_found(tmp_path: Path) -> None:
-    data, target = make_dataset(tmp_path / "d"), tmp_path / "r"
-    build(data, target, store=FOUND)
-    meta = json.loads((target / "meta.json").read_bytes())
-    assert meta.pop("store") == FOUND
-    (target / "meta.json").write_text(json.dumps(meta))
-    assert not build(data, target, store=FOUND)[1]
-    assert build(data, target, store=RAW)[1]
-    with pytest.raises(UsageError, match="store is zip"):
-        build(data, target, store="zip")
-
-
-def test_where_there_is_no_room_for_raw_frames(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    data = flat_frames(tmp_path / "d")
-    free = sum(path.stat().st_size for path in data.rglob("*.png")) * 10 + (16 << 20)
-    usage = shutil.disk_usage(tmp_path)._replace(free=free)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(DiskFull, match="--store found"):
-        build(data, tmp_path / "r")
-    record = ensure_mindrecord(data, "train", tmp_path / "cache", 1, quiet)
-    assert record.meta
-    assert record.meta.store == FOUND
-    assert "stored as found" in caplog.text
-
-
-def test_a_frame_that_lies_about_its_size_is_bad_data(tmp_path: Path) -> None:
-    data = make_dataset(tmp_path / "d", train=2)
-    frame = frame_file(data, open_source(data, "train").names[0])
-    content = frame.read_bytes()
-    frame.write_bytes(content[:16] + b"\x7f\xff\xff\xff" * 2 + content[24:])
-    with pytest.raises(BadData, match=frame.name):
-        build(data, tmp_path / "r")
-
-
-def flat_frames(root: Path) -> Path:
-    """Frames of one colour: a thousand times as large without compression."""
-    data = make_dataset(root, train=2, size=(512, 512))
-    for path in (root / "leftImg8bit").rglob("*.png"):
-        Image.new("RGB", (512, 512), (9, 9, 9)).save(path)
-    for path in (root / "gtFine").rglob("*.png"):
-        Image.new("L", (512, 512), 7).save(path)
-    return data
 
 
 def test_mindspores_dataset_reads_it(tmp_path: Path) -> None:
@@ -280,151 +165,6 @@ def test_a_mindrecord_without_meta_is_hashed_by_its_rows(tmp_path: Path) -> None
     one, two = (open_mindrecord(tmp_path / name) for name in ("one", "two"))
     assert one.dataset_hash == two.dataset_hash
     assert open_source(tmp_path / "one", "val").dataset_hash == one.dataset_hash
-
-
-def damage_missing_index(folder: Path) -> None:
-    (folder / "train.mindrecord1.db").unlink()
-
-
-def damage_missing_shard(folder: Path) -> None:
-    (folder / "train.mindrecord1").unlink()
-
-
-def damage_truncated_data(folder: Path) -> None:
-    index = open_mindrecord(folder).index
-    last = index.rows[-1]  # MindSpore spreads rows over shards as it likes
-    os.truncate(index.files[last.shard], last.offset + last.length - 1)
-
-
-def damage_truncated_index(folder: Path) -> None:
-    os.truncate(folder / "train.mindrecord0.db", 5000)
-
-
-def damage_renamed(folder: Path) -> None:
-    for path in list(folder.glob("train*")):
-        path.rename(path.with_name(path.name.replace("train", "other")))
-
-
-def damage_meta(folder: Path) -> None:
-    (folder / "meta.json").write_text("{}")
-
-
-def damage_count(folder: Path) -> None:
-    meta = json.loads((folder / "meta.json").read_text())
-    (folder / "meta.json").write_text(json.dumps({**meta, "count": 9}))
-
-
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        (damage_missing_index, "is missing"),
-        (damage_missing_shard, "is missing"),
-        (damage_truncated_data, "cut short"),
-        (damage_truncated_index, "damaged"),
-        (damage_renamed, "was renamed"),
-        (damage_meta, "cannot be read"),
-        (damage_count, "not 9"),
-    ],
-)
-def test_a_damaged_mindrecord_is_refused(tmp_path: Path, damage: "type[object]", said: str) -> None:
-    build(make_dataset(tmp_path / "d", size=(200, 300)), tmp_path / "r", shards=2)
-    damage(tmp_path / "r")
-    with pytest.raises(BadData, match=said):
-        open_mindrecord(tmp_path / "r")
-
-
-def test_a_mindrecord_of_other_columns_is_refused(tmp_path: Path) -> None:
-    from mindspore.mindrecord import FileWriter
-
-    writer = FileWriter(str(tmp_path / "x.mindrecord"))
-    writer.add_schema({"data": {"type": "bytes"}, "label": {"type": "bytes"}}, "")
-    writer.write_raw_data([{"data": b"d", "label": b"l"}])
-    writer.commit()
-    with pytest.raises(BadData, match="has the columns data, label"):
-        open_mindrecord(tmp_path / "x.mindrecord")
-
-
-def test_of_several_processes_one_builds_and_all_follow(tmp_path: Path) -> None:
-    data, cache = make_dataset(tmp_path / "d", train=60, size=(200, 300)), tmp_path / "cache"
-    processes = [start(data, "train", cache) for _ in range(2)]
-    try:
-        for process in processes:
-            go(process)
-        outputs = [process.communicate(timeout=120)[0].splitlines() for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    path = cache / dataset_hash(data, "train") / "train" / "train.mindrecord"
-    assert [process.returncode for process in processes] == [0, 0]
-    assert [lines[-1] for lines in outputs] == [f"built {path} 60"] * 2
-    # Only a builder sees every image; one who waits looks some times a second.
-    assert sum([f"{done} 60" for done in range(61)] == lines[:-1] for lines in outputs) == 1
-
-
-def test_what_a_killed_builder_left_is_built_anew(tmp_path: Path) -> None:
-    data, cache = make_dataset(tmp_path / "d", train=60, size=(200, 300)), tmp_path / "cache"
-    process = start(data, "train", cache)
-    try:
-        go(process)
-        assert process.stdout
-        while process.stdout.readline() != "20 60\n":
-            assert process.poll() is None
-        process.send_signal(signal.SIGKILL)
-    finally:
-        process.kill()
-        process.communicate()
-    folder = cache / dataset_hash(data, "train")
-    assert (folder / ".train.building").is_dir()
-    assert not (folder / "train").exists()
-    assert ensure_mindrecord(data, "train", cache, 2, quiet).count == 60
-    assert {entry.name for entry in folder.iterdir()} == {"train", ".train.lock"}
-
-
-def test_a_build_killed_between_its_two_renames_is_put_back(tmp_path: Path) -> None:
-    data, target = make_dataset(tmp_path / "d"), tmp_path / "r"
-    build(data, target)
-    target.rename(tmp_path / ".r.old")
-    assert not build(data, target)[1]
-    assert {entry.name for entry in tmp_path.iterdir()} == {"d", "r", ".r.lock"}
-
-
-def test_a_disk_that_is_full_on_the_way_is_told_and_nothing_is_left(tmp_path: Path) -> None:
-    data, cache = make_dataset(tmp_path / "d", train=30, size=(200, 300)), tmp_path / "cache"
-    process = start(data, "train", cache, 2 << 20)
-    try:
-        go(process)
-        output = process.communicate(timeout=120)[0].splitlines()
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode not in {0, None}
-    assert "cannot" in output[-1]
-    assert {entry.name for entry in (cache / dataset_hash(data, "train")).iterdir()} == {".train.lock"}
-    assert ensure_mindrecord(data, "train", cache, 2, quiet).count == 30
-
-
-@pytest.mark.parametrize("name", ["train.mindrecord", "train.mindrecord.db", "meta.json"])
-@pytest.mark.parametrize("content", [b"damaged", None])
-def test_a_damaged_cache_is_built_anew(tmp_path: Path, name: str, content: bytes | None) -> None:
-    data, cache = make_dataset(tmp_path / "d", train=2), tmp_path / "cache"
-    damaged = ensure_mindrecord(data, "train", cache, 1, quiet).path.with_name(name)
-    damaged.unlink()
-    if content is not None:
-        damaged.write_bytes(content)
-
-    assert len(training_rows(ensure_mindrecord(data, "train", cache, 1, quiet))) == 2
-
-
-def test_a_damaged_build_is_replaced_by_force(tmp_path: Path) -> None:
-    data, target = make_dataset(tmp_path / "d", train=2), tmp_path / "train.mindrecord"
-    build(data, target)
-    (target / "train.mindrecord").write_bytes(b"damaged")
-
-    with pytest.raises(BadData, match="--force"):
-        build(data, target)
-
-    assert build(data, target, force=True)[1]
 
 
 def test_a_mindrecord_is_not_checked_as_a_dataset(tmp_path: Path) -> None:
