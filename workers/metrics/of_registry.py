@@ -58,7 +58,9 @@ def _attempts(found: Snapshot) -> Metric:
 
 
 def _waits(found: Snapshot) -> Metric:
-    text = f"How long jobs have waited from their submission to their first start, since this worker started. {SAME}"
+    text = (
+        "From a job's submission to its first start. Each worker counts all, from its own start: take max by of rates."
+    )
     waits = HistogramMetricFamily("erfnet_jobs_registry_job_wait_seconds", text, labels=["kind"])
     nothing = (Histogram(WAIT_BOUNDS).buckets(), 0.0)
     for kind in JobKind:
