@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from erfnet_jobs.cli.measures import difference_text, iou_text
+from erfnet_jobs.cli.measures import difference_text, hash_text, iou_text
 from erfnet_jobs.cli.output import UNKNOWN, Column, Document, duration, print_json, table, wrapped
 from erfnet_jobs.cli.session import Session
 
@@ -17,6 +17,8 @@ SHOWN: dict[str, Callable[[Any], str]] = {
     "final loss": lambda value: f"{value:.4f}",
     "best val_mean_iou": lambda value: f"{value:.4f}",
     "images/s": lambda value: f"{value:.1f}",
+    "git revision": hash_text,
+    "content of data": hash_text,
 }
 
 
@@ -47,9 +49,11 @@ def compare(session: Session, jobs: tuple[int, ...], everything: bool, as_json: 
 def _lines(document: Document, everything: bool) -> Iterator[str]:
     jobs = document["jobs"]
     yield from (f"job {job['job']}  {job['kind']}{'  ' + job['name'] if job['name'] else ''}" for job in jobs)
-    yield from _section("Settings" if everything else "Settings that differ", document["settings"], jobs, everything)
+    yield from _section(
+        "Settings" if everything else "Settings that differ", document["settings"], jobs, everything, "none"
+    )
     if document["origins"]:
-        yield from _section("Versions and data", document["origins"], jobs, everything)
+        yield from _section("Versions and data", document["origins"], jobs, everything, "unknown")
     if document["unseen"]:
         yield ""
         unseen = ", ".join(map(str, document["unseen"]))
@@ -60,7 +64,10 @@ def _lines(document: Document, everything: bool) -> Iterator[str]:
     yield from _classes(document["evaluated"], jobs)
 
 
-def _section(title: str, lines: Sequence[Document], jobs: Sequence[Document], everything: bool) -> Iterator[str]:
+def _section(
+    title: str, lines: Sequence[Document], jobs: Sequence[Document], everything: bool, absent: str = UNKNOWN
+) -> Iterator[str]:
+    """Lines of values by job; a table leaves out columns in which all is UNKNOWN."""
     shown = [line for line in lines if everything or line["differs"]]
     yield ""
     yield title
@@ -68,17 +75,19 @@ def _section(title: str, lines: Sequence[Document], jobs: Sequence[Document], ev
         yield f"  all {len(lines)} are equal"
         return
     columns = [Column("", lambda line: line["name"])]
-    columns += [_of_job(index, job["job"]) for index, job in enumerate(jobs)]
+    columns += [_of_job(index, job["job"], absent) for index, job in enumerate(jobs)]
     yield from (f"  {line}" for line in table(shown, columns, _width()))
 
 
-def _of_job(index: int, job: int) -> Column:
-    return Column(f"job {job}", lambda line: _text(line["name"], line["values"][index]), bends=True, least=8, ends=True)
+def _of_job(index: int, job: int, absent: str) -> Column:
+    def text(line: Document) -> str:
+        value = line["values"][index]
+        return absent if value is None else _text(line["name"], value)
+
+    return Column(f"job {job}", text, bends=True, least=8, ends=True)
 
 
 def _text(name: str, value: Any) -> str:
-    if value is None:
-        return UNKNOWN
     if name in SHOWN:
         return SHOWN[name](value)
     if name == "size":

@@ -33,6 +33,7 @@ COLUMNS = (
     Column("file", lambda row: "gone already" if row["verdict"] == "gone" else "", keep=8),
     Column("path", lambda row: row["path"], bends=True, least=24, ends=True, keep=1),
 )
+MOST_LEFT = 10
 EVENTS = "erfnet-jobs events --kind 'checkpoints pruned'"
 
 
@@ -83,9 +84,10 @@ def _stays(document: Document) -> Iterator[str]:
             yield f"Job {job['job']} is left alone: {job['left_alone']}."
         for need in job["needed"]:
             yield f"Checkpoint {need['checkpoint']} stays: {need['why']}."
-    for row in document["checkpoints"]:
-        if row["verdict"] == "left":
-            yield f"Checkpoint {row['checkpoint']} stays: {row['path']} {row['why']}."
+    left = [row for row in document["checkpoints"] if row["verdict"] == "left"]
+    yield from (f"Checkpoint {row['checkpoint']} stays: {row['path']} {row['why']}." for row in left[:MOST_LEFT])
+    if len(left) > MOST_LEFT:
+        yield f"So do {len(left) - MOST_LEFT} more for such reasons: --json lists them."
     yield from _elsewhere(document)
 
 

@@ -95,7 +95,7 @@ def _by_id(session: Session, checkpoint_id: int) -> CheckpointFile:
         why = (
             "it was replaced; name another"
             if row.job_id is None
-            else f"only the newest of each stage are kept; name another, such as {row.job_id}:last"
+            else f"its training or a prune removed it; name another, such as {row.job_id}:last"
         )
         raise NotFound(f"checkpoint {checkpoint_id} ({row.path}) has left the disk: {why}")
     return checkpoint_file(row)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 
 from erfnet_jobs.registry.queue import QueuedJob
 from erfnet_jobs.registry.tables import Checkpoint, Job, JobDependency
-from erfnet_jobs.states import TERMINAL
+from erfnet_jobs.states import TERMINAL, JobState
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ def named_weights(session: Session) -> NamedWeights:
     ids: dict[int, str] = {}
     jobs: dict[int, str] = {}
     paths: dict[str, str] = {}
-    unfinished = select(Job.id, Job.state, Job.spec).where(Job.state.not_in(TERMINAL)).order_by(Job.id)
+    # Not `NOT IN`, for which the databases read all jobs that have ended.
+    going_on = [state for state in JobState if state not in TERMINAL]
+    unfinished = select(Job.id, Job.state, Job.spec).where(Job.state.in_(going_on)).order_by(Job.id)
     for job, state, text in session.execute(unfinished):
         why = f"job {job}, which is {state}, needs them"
         for name in _names(json.loads(text)):

@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, func, select, text, update
+from sqlalchemy import ColumnElement, Select, func, select, text, update
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.choices import EXPORT_FORMATS
 from erfnet_jobs.errors import NotFound
 from erfnet_jobs.id_ranges import to_ranges
 from erfnet_jobs.registry.checkpoints import VALIDATED
@@ -142,12 +143,15 @@ def _plan(session: Session, keep: Keep, job: Job, named: NamedWeights) -> JobPru
     stay = {row.id for row in (*ranked[: keep.best], *by_age[: keep.newest])}
     needed = {row.id: why for row in rows if row.id not in stay and (why := named.why(row))}
     going = [row for row in rows if row.id not in stay and row.id not in needed]
-    counts = [_count(session, Evaluation, going), _count(session, Artifact, going)]
+    evaluations = _count(session, Evaluation, going)
+    exports = _count(session, Artifact, going, Artifact.format.in_(EXPORT_FORMATS))
     return JobPrune(
         job=job,
         kept=tuple(row for row in rows if row.id in stay or row.id in needed),
         needed=needed,
-        going=tuple(Going(row, figures.get(row.id), *(count.get(row.id, 0) for count in counts)) for row in going),
+        going=tuple(
+            Going(row, figures.get(row.id), evaluations.get(row.id, 0), exports.get(row.id, 0)) for row in going
+        ),
         alone=None,
     )
 
@@ -192,7 +196,9 @@ def _validated(session: Session, newest: Checkpoint) -> dict[int, float]:
     return dict(session.execute(measured).tuples().all())
 
 
-def _count(session: Session, table: type[Evaluation] | type[Artifact], rows: Sequence[Checkpoint]) -> dict[int, int]:
+def _count(
+    session: Session, table: type[Evaluation] | type[Artifact], rows: Sequence[Checkpoint], *which: ColumnElement[bool]
+) -> dict[int, int]:
     of_rows = table.checkpoint_id.in_([row.id for row in rows])
-    counted = select(table.checkpoint_id, func.count()).where(of_rows).group_by(table.checkpoint_id)
+    counted = select(table.checkpoint_id, func.count()).where(of_rows, *which).group_by(table.checkpoint_id)
     return {number: count for number, count in session.execute(counted) if number is not None}

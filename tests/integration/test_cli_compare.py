@@ -73,6 +73,7 @@ def test_on_the_terminal_what_is_equal_is_left_out_unless_asked_for(shell: Shell
     assert called.code == 0
     assert max(map(len, text.splitlines())) <= 80
     assert "512x1024" in text
+    assert "lr none 0.01" in " ".join(text.split())
     assert "seed" not in text
     assert "3.11.2" not in text
     assert "-0.2500" in text
@@ -87,6 +88,7 @@ def test_what_cannot_be_compared_is_told_with_why(shell: Shell) -> None:
     text = " ".join(shell("compare", 1, 2, 3).out.split())
     assert "job 3 has no evaluation: 'erfnet-jobs submit eval --checkpoint 3:best --data D' makes one" in text
     assert "Versions and data of job 3 are not known" in text
+    assert "version of mindspore 2.9.0 2.10.0 unknown" in text
     with shell.registry() as registry, registry.write() as session:
         evaluate(session, 3, None, 0.5, height=96)
     document = shell("compare", 1, 3, "--json").json

@@ -12,9 +12,10 @@ from erfnet_jobs.erfnet.manifest import Entry, Manifest, read_manifest
 from erfnet_jobs.errors import NotFound
 from erfnet_jobs.jobs import Request
 from erfnet_jobs.registry.engine import Registry
+from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.jobs import submit_job
 from erfnet_jobs.registry.prune import PRUNE_LOCK, Keep, mark_pruned, prune_plans
-from erfnet_jobs.registry.tables import Checkpoint
+from erfnet_jobs.registry.tables import Artifact, Checkpoint
 from erfnet_jobs.specs import EvalSpec, ExportSpec
 from tests.cli_calls import Shell
 from tests.registry_steps import ACTOR, add_hosts
@@ -161,8 +162,12 @@ def test_what_came_of_a_checkpoint_is_told_and_it_goes(shell: Shell, trained: Tr
     with shell.registry() as registry, registry.write() as session:
         evaluate(session, trained.job, trained.checkpoints[5], 0.2)
         evaluate(session, trained.job, trained.checkpoints[5], 0.3)
+        for kind in ("onnx", "png"):
+            made = Artifact(job_id=trained.job, attempt=1, checkpoint_id=trained.checkpoints[5], format=kind)
+            made.path, made.sha256, made.size, made.created_at = "/f", "0", 1, now(session)
+            session.add(made)
     told = shell("checkpoints", "prune", "--keep", "best:1")
-    assert "2 evaluations" in told.out
+    assert "2 evaluations, 1 export" in told.out
     row = next(row for row in shell(*PRUNE[:3], "best:1", "--json").json["checkpoints"] if row["evaluations"])
     assert (row["mean_iou"], row["verdict"]) == (0.3, "goes")
 

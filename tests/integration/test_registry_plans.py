@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry import (
     checkpoints,
+    comparison,
+    curves,
     evaluations,
     hosts,
     lineage,
@@ -19,6 +21,7 @@ from erfnet_jobs.registry import (
     monitoring,
     needs,
     outlook,
+    prune,
     queue,
     status,
     summaries,
@@ -73,6 +76,9 @@ QUESTIONS: dict[str, Callable[[Session], object]] = {
     "what came of a checkpoint": lambda session: lineage.lineage_of(
         session, checkpoints.get_checkpoint(session, FINISHED)
     ),
+    "what goes of a job": lambda session: prune.prune_plans(session, prune.Keep(best=1, newest=1), FINISHED),
+    "curves": lambda session: curves.panel_of(session, "mean_iou", [FINISHED]),
+    "jobs side by side": lambda session: comparison.comparable(session, [FINISHED, FINISHED - 1]),
     "a path": lambda session: checkpoints.resolve_checkpoints(session, "/nowhere.ckpt"),
     "jobs by kind and state": monitoring.queues,
     "hosts by state": lambda session: monitoring.host_counts(session, 30),
