@@ -14,7 +14,10 @@ from erfnet_jobs.states import JobKind, JobState
 Offer = Callable[[click.Context, str], list[CompletionItem]]
 
 METRICS = ("mean_iou", "mean_iou_19", "pixel_accuracy", "mean_loss")
-EVENTS = ("submitted", "cancel requested", "cordoned", "uncordoned", "host drained", "host undrained", "host up")
+EVENTS = (
+    *("submitted", "cancel requested", "cordoned", "uncordoned", "host drained", "host undrained", "host up"),
+    "checkpoints pruned",
+)
 WORDS: Mapping[str, Sequence[str]] = {
     "split": choices.SPLITS,
     "subset": choices.SPLITS,
@@ -34,10 +37,11 @@ LISTS: Mapping[str, Sequence[str]] = {
     "formats": choices.EXPORT_FORMATS,
     "augment": choices.AUGMENTATIONS,
     "save": choices.SAVES,
+    "metrics": ("loss", "epoch_loss", "lr", "images_per_second", *METRICS),
     "then": (JobKind.EXPORT, JobKind.INFER, JobKind.INFER_310),
 }
 FOLDERS = frozenset({"D", "DIR"})
-FILES = frozenset({"C", "FILE", "FILE.png|svg", "OUT", "[FILE]..."})
+FILES = frozenset({"C", "FILE", "FILE.png|svg", "FILE.tar", "OUT", "[FILE]...", "[C]..."})
 FOLDER_NAMES = frozenset({"dataset", "dataset_path", "output_dir", "out"})
 FILE_NAMES = frozenset({"file", "files", "checkpoint", "checkpoints"})
 
