@@ -7,6 +7,7 @@ import click
 
 from erfnet_jobs.cli.output import Document, warn
 from erfnet_jobs.cli.reasons import why
+from erfnet_jobs.cli.wait import ended_text
 from erfnet_jobs.client.api import Client
 from erfnet_jobs.client.log_reader import AttemptLogs, Line
 from erfnet_jobs.errors import NotFound, RegistryUnreachable
@@ -89,7 +90,9 @@ class Following:
             self._logs = self._of_attempt(self._logs.attempt + 1)
         self._print(self._logs.new_lines(last=over))
         if over and not self._printed:
-            click.echo(f"job {self._job} has written nothing: it is {job['state']} ({why(job)})", err=True)
+            click.echo(f"job {self._job} has written nothing here", err=True)
+        if job["ended_at"]:
+            click.echo(ended_text(job), err=True)
         return over
 
     def _is_over(self, job: Document) -> bool:

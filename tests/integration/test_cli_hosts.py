@@ -28,7 +28,8 @@ def usable(shell: Shell) -> list[int]:
 
 def test_a_drained_host_gets_no_new_job_until_it_is_resumed(shell: Shell) -> None:
     assert "h1 gets no new job until 'erfnet-jobs hosts resume h1'" in shell("hosts", "drain", "h1").out
-    assert shell("hosts", "--json").json[0]["state"] == "drained"
+    (drained,) = shell("hosts", "--json").json
+    assert (drained["state"], drained["infers_310"]) == ("drained", True)
     assert shell("hosts", "drain", "h1").code == 0
     assert "3 of 3 devices are free" in shell("hosts", "resume", "h1").out
     assert shell("hosts", "resume", "h1", "--json").json["state"] == "up"

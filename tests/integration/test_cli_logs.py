@@ -123,6 +123,7 @@ def test_ranks_are_merged_line_by_line_over_attempts(shell: Shell, ranks: Ranks,
     ]
     assert f"job {ranks.job} is queued: in the queue" in err
     assert "failure 1 of at most" in err
+    assert err.endswith(f"job {ranks.job} train succeeded\n")
 
 
 def test_a_tail_that_has_lost_its_beginning_says_so_once_and_where_the_whole_is(shell: Shell, ranks: Ranks) -> None:
