@@ -61,7 +61,7 @@ def first_free(
 def _release(state: dict[str, HostState], holdings: Iterable[Holding]) -> None:
     for holding in holdings:
         if host := state.get(holding.host):
-            state[holding.host] = replace(host, free=host.free | (holding.devices & host.usable))
+            state[holding.host] = replace(host, free=host.free | holding.devices)
 
 
 def end_of_all(seconds: Mapping[int, float | None]) -> float | None:

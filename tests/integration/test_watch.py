@@ -84,6 +84,19 @@ def test_why_jobs_wait_and_for_how_long(client: Client) -> None:
     assert "… 3 more" in narrow
 
 
+@pytest.mark.parametrize(
+    "unknown", [{"phase": "build data 3 of 80"}, {"cancel_requested": True}, {"attempt": 2}, {"eta_seconds": None}]
+)
+def test_nothing_is_said_of_time_where_nobody_knows_it(
+    client: Client, registry: Registry, unknown: dict[str, object]
+) -> None:
+    assert {job["id"]: job["wait_seconds"] for job in client.jobs()}[9] == 2400.0
+    assert client.details(9)["wait_seconds"] == 2400.0
+    with registry.write() as session:
+        set_progress(session, 3, **unknown)
+    assert {job["id"]: job["wait_seconds"] for job in client.jobs()}[9] != 2400.0
+
+
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_it_fits_the_screen(client: Client, width: int, height: int) -> None:
     for trouble in (None, "the registry sqlite:///x does not answer (no): is it up?"):

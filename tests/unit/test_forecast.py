@@ -27,7 +27,7 @@ def holdings(draw: st.DrawFn) -> list[Holding]:
 
 
 def test_a_job_waits_for_the_last_of_the_devices_that_it_needs() -> None:
-    held = [Holding("h0", frozenset({0, 1}), 600.0), Holding("h0", ALL - {0, 1}, 2350.0)]
+    held = [Holding("h0", frozenset({0, 1}), 600.0), Holding("h0", ALL - {0, 1}, 2350.0), Holding("h9", ALL, 9000.0)]
     waits = first_free([Demand(1, 2), Demand(2, 6), Demand(3, 8)], [host()], held)
     assert waits == {1: 600.0, 2: 2400.0}, "how long 1 and 2 run is not known, so nothing is known of 3"
 
@@ -42,6 +42,12 @@ def test_the_better_one_of_two_hosts_counts_and_a_job_before_it_takes_it() -> No
     hosts, held = [host("h0"), host("h1")], [Holding("h0", ALL, 7200.0), Holding("h1", ALL, 300.0)]
     assert first_free([Demand(1, 8), Demand(2, 8)], hosts, held) == {1: 300.0, 2: 7200.0}
     assert first_free([Demand(1, 8), Demand(2, 8, priority=1)], hosts, held) == {2: 300.0, 1: 7200.0}
+
+
+def test_a_job_that_will_have_waited_long_keeps_what_becomes_free_before() -> None:
+    held = [Holding("h0", frozenset(range(4)), 600.0), Holding("h0", frozenset(range(4, 8)), 1200.0)]
+    assert first_free([Demand(1, 8), Demand(2, 4)], [host()], held, reserve_after=300.0) == {1: 1200.0}
+    assert first_free([Demand(1, 8), Demand(2, 4)], [host()], held, reserve_after=3000.0) == {2: 600.0}
 
 
 def test_a_device_that_is_not_in_health_is_not_free_when_its_job_ends() -> None:

@@ -58,10 +58,9 @@ class Changes:
         )
 
     def _is_new_job(self, job: Document) -> bool:
-        was_going = job["id"] in self._going
         (self._going.discard if job["ended_at"] else self._going.add)(job["id"])
         is_new = self._is_new("job", job["id"], repr(job) if self._exact else _told_of(job))
-        return is_new and (self._exact or was_going or not (job["ended_at"] and self._is_first))
+        return is_new and (self._exact or not (job["ended_at"] and self._is_first))
 
     def _is_new(self, kind: str, name: Hashable, about: Hashable) -> bool:
         before = self._said.get((kind, name))
