@@ -68,6 +68,11 @@ def _no_modules(machine: Machine) -> None:
     (machine.root / "dev/devmm_svm").unlink()
 
 
+def _nothing_of_ascend(machine: Machine) -> None:
+    shutil.rmtree(machine.ascend)
+    shutil.rmtree(machine.root / "dev")
+
+
 def _nodes_of_root(machine: Machine) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give a file to root's group")
@@ -85,6 +90,7 @@ def _old_cann(machine: Machine) -> None:
 
 
 FAULTS: list[tuple[Callable[[Machine], None], str]] = [
+    (_nothing_of_ascend, "dev/davinci*: a host with chips needs the Ascend driver, firmware and CANN first; say --cpu"),
     (_no_driver, "driver/version.info: the Ascend driver is not installed; install it, or say --cpu"),
     (_silent_npu_smi, "npu-smi fails (dcmi module initialize failed. ret is -8005): driver and firmware"),
     (_no_chips, "dev/davinciN: no chip is there for the driver"),

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,8 @@ from tests.services import RedisServer, eventually
 from tests.systemd_sandbox import Sandbox, systemd_sandbox
 
 CHECKOUT = Path(__file__).parents[2]
+pytestmark = pytest.mark.xdist_group("systemd")
+
 WORKER = "erfnet-jobs-worker.service"
 BIN = "/opt/erfnet-jobs/current/bin"
 # pip reaches in there what it reaches out here.
@@ -57,7 +61,7 @@ def installed() -> Iterator[Sandbox]:
         lines = "".join(f"{name}='{value}'\n" for name, value in own.items())
         sandbox.run("sh", "-c", 'printf %s "$1" >>/etc/erfnet-jobs/worker.env', "sh", lines)
         # The unit's own three minutes would be too long for a test.
-        drop_in(sandbox, "[Service]\nWatchdogSec=8\nRestartSec=100ms\n")
+        drop_in(sandbox, "[Service]\nWatchdogSec=6\nRestartSec=100ms\n")
         yield sandbox
         redis.kill()
 
@@ -128,6 +132,20 @@ def test_installing_again_restarts_the_worker_only_where_something_has_changed(i
     assert "ERFNET_JOBS_SCRIPT" in installed.run("cat", "/etc/erfnet-jobs/worker.env")
 
 
+def test_a_worker_that_is_drained_as_the_readme_says_stays_away(installed: Sandbox) -> None:
+    """The command that acts as the worker: its user, its settings. A terminal is not there."""
+    installed.systemctl("start", WORKER, "dbus.service")
+    readme = (CHECKOUT / "deploy/README.md").read_text()
+    line = re.search(r"sudo (systemd-run (?:.*\\\n)*.*)", readme)
+    assert line is not None
+    *command, asked = shlex.split(line[1].replace("\\\n", ""))
+    assert asked == "doctor"
+    said = installed.run(*[word.replace("--pty", "--pipe") for word in command], "worker", "--drain")
+    assert said.startswith("No job runs on ")
+    eventually(lambda: installed.show(WORKER, "ActiveState") == "inactive", "the worker has ended")
+    assert installed.show(WORKER, "Result") == "success"
+
+
 def test_backups_of_the_registry_are_written_and_the_newest_kept(installed: Sandbox) -> None:
     folder = "/var/backups/erfnet-jobs"
     older = [f"{folder}/registry-2020010{day}T023000Z.sqlite" for day in (1, 2, 3)]
@@ -144,6 +162,7 @@ def test_backups_of_the_registry_are_written_and_the_newest_kept(installed: Sand
 
 def test_a_worker_has_the_chips_and_their_group_and_no_other_devices(installed: Sandbox) -> None:
     """Nodes of real devices, under the names of chips, and a scripted npu-smi."""
+    installed.systemctl("start", WORKER)
     host = AscendHost(installed.shared, "910B", cards=1)
     for path in (host.npu_smi, host.hccn_tool):
         path.write_text(path.read_text().replace(sys.executable, "/usr/bin/python3"))
