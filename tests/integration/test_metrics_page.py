@@ -1,12 +1,13 @@
 """Where a worker shows its figures, and what it says when it cannot; before its host is registered."""
 
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from erfnet_jobs.errors import UsageError
+from erfnet_jobs.errors import MissingDependency, UsageError
 from erfnet_jobs.settings import Settings, load_settings
 from tests.metrics_page import free_port, read_page
 from tests.services import NewSite
@@ -52,3 +53,9 @@ def test_only_root_has_the_first_ports(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(socket.socket, "bind", refuse)
     with pytest.raises(UsageError, match=r"at port 80 of 127.0.0.1 \(Permission denied\): give another one"):
         Page(settings_at(tmp_path, 80))
+
+
+def test_without_the_package_it_says_which_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(MissingDependency, match=r"needs the package prometheus-client .*erfnet-jobs\[worker\]"):
+        Page(settings_at(tmp_path, free_port()))
