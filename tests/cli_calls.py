@@ -15,6 +15,7 @@ from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.hosts import register_host
 from erfnet_jobs.registry.migrate import upgrade
 from erfnet_jobs.settings import Settings, load_settings
+from tests.documents import check_document, command_of
 from tests.layout import empty_dataset
 from tests.registry_steps import seen_device
 
@@ -26,11 +27,14 @@ class Called:
     code: int
     out: str
     err: str
+    command: str = ""
 
     @property
     def json(self) -> Any:
-        """The one document on stdout."""
-        return json.loads(self.out)
+        """The one document on stdout, which the command's schema describes."""
+        document = json.loads(self.out)
+        check_document(self.command, document)
+        return document
 
 
 class Shell:
@@ -46,8 +50,9 @@ class Shell:
 
     def __call__(self, *arguments: object) -> Called:
         self.capsys.readouterr()
-        code = run_command(["--home", str(self.home), *map(str, arguments)])
-        return Called(code, *self.capsys.readouterr())
+        words = [str(argument) for argument in arguments]
+        code = run_command(["--home", str(self.home), *words])
+        return Called(code, *self.capsys.readouterr(), command_of(_without_global(words)))
 
     def registry(self) -> Registry:
         """The home's registry, made if it is not there yet."""
@@ -65,6 +70,13 @@ class Shell:
     def count_jobs(self) -> int:
         """How many jobs the registry has."""
         return len(self("status", "--all", "--json").json)
+
+
+def _without_global(words: list[str]) -> list[str]:
+    """Without the global options before the command, each of which has a value."""
+    while words and words[0].startswith("-"):
+        words = words[2:]
+    return words
 
 
 @contextmanager

@@ -53,6 +53,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
         "data": ("data", "data", "Make, build and check datasets."),
         "import-weights": ("import_weights", "import_weights", "Make a checkpoint of published PyTorch weights."),
         "hosts": ("hosts", "hosts", "List the registry's hosts, their devices and what runs there."),
+        "schema": ("schema", "schema", "Print the JSON Schema of what --json prints."),
         "db": ("db", "db", "Create, upgrade, back up, restore or move the registry."),
     },
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents import check_document, command_of
 from tests.small_data import make_dataset, paths_of
 
 REPOSITORY = Path(__file__).parents[2]
@@ -16,7 +17,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 def run(home: Path, *arguments: object) -> "subprocess.CompletedProcess[str]":
     program = "from erfnet_jobs.cli import main; main()"
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
         check=False,
         capture_output=True,
@@ -25,6 +26,9 @@ def run(home: Path, *arguments: object) -> "subprocess.CompletedProcess[str]":
         cwd=home,
         env={**os.environ, "HOME": str(home), "PYTHONPATH": str(REPOSITORY)},
     )
+    if "--json" in arguments:
+        check_document(command_of([*map(str, arguments)]), json.loads(done.stdout))
+    return done
 
 
 def test_scenes_are_made_checked_and_made_only_once(tmp_path: Path) -> None:
