@@ -49,21 +49,26 @@ class AttemptLogs:
         """
         lengths = self._client.log_lengths(self._job, self.attempt)
         wanted = {rank: length for rank, length in lengths.items() if self._rank in (None, rank) and length}
-        # Files that are seen here are read there; of the others the registry is asked where they have grown.
-        asked = [rank for rank in wanted if self._must_ask(rank, wanted[rank])]
-        texts = self._client.log_texts(self._job, self.attempt, asked) if asked else []
-        found = {text["rank"]: text for text in texts}
-        for rank, length in wanted.items():
-            if rank in found and rank not in self._logs:
-                self._logs[rank] = _RankLog(found[rank], self._tail)
+        for rank in wanted:
             if rank in self._logs:
-                yield from self._logs[rank].new_lines(found.get(rank))
-                yield from (Line(rank, text) for text in (self._logs[rank].end() if last else ()))
-            self._seen[rank] = length
+                yield from self._of_file(rank, last)
+        asked = [rank for rank, length in wanted.items() if self._must_ask(rank, length, last)]
+        for text in self._client.log_texts(self._job, self.attempt, asked) if asked else ():
+            rank = text["rank"]
+            log = self._logs.setdefault(rank, _RankLog(text, self._tail))
+            yield from self._of_file(rank, last)
+            if not log.is_here:
+                self._seen[rank] = wanted[rank]
+                yield from log.of_tail(text, last)
 
-    def _must_ask(self, rank: int, length: int) -> bool:
+    def _of_file(self, rank: int, last: bool) -> Iterator[Line]:
+        log = self._logs[rank]
+        return log.of_file(last) if log.is_here else iter(())
+
+    def _must_ask(self, rank: int, length: int, last: bool) -> bool:
+        """Files that are seen here are read there; for other logs the registry is asked, where they have grown."""
         log = self._logs.get(rank)
-        return log is None or (not log.is_here and length != self._seen.get(rank))
+        return log is None or (not log.is_here and (last or length != self._seen.get(rank)))
 
 
 class _RankLog:
@@ -75,17 +80,8 @@ class _RankLog:
         self._log = GrowingLog(0 if lines is None else _begin(tail, lines, self.is_here))
         self._told = False
 
-    def new_lines(self, tail: Document | None) -> Iterator[Line]:
-        if self.is_here:
-            yield from self._of_file()
-        elif tail is not None:
-            text = tail["text"].encode()
-            yield from self._taken(max(0, tail["bytes"] - len(text)), text)
-
-    def end(self) -> list[str]:
-        return self._log.end()
-
-    def _of_file(self) -> Iterator[Line]:
+    def of_file(self, last: bool) -> Iterator[Line]:
+        """What is new in the file; where it has gone, `is_here` says so, and what is left is asked of the registry."""
         try:
             with self._path.open("rb") as file:
                 place = file.seek(self._log.offset)
@@ -93,8 +89,18 @@ class _RankLog:
                     yield from self._taken(place, block)
                     place += len(block)
         except OSError:
-            # Removed, or its disk is gone: what is still to come is asked of the registry.
             self.is_here = False
+            return
+        yield from self._ended(last)
+
+    def of_tail(self, tail: Document, last: bool) -> Iterator[Line]:
+        """What is new in the end that the registry keeps."""
+        text = tail["text"].encode()
+        yield from self._taken(max(0, tail["bytes"] - len(text)), text)
+        yield from self._ended(last)
+
+    def _ended(self, last: bool) -> Iterator[Line]:
+        yield from (Line(self._rank, text) for text in (self._log.end() if last else ()))
 
     def _taken(self, start: int, block: bytes) -> Iterator[Line]:
         before = self._log.offset

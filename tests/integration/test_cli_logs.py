@@ -185,6 +185,17 @@ def test_another_file_of_the_same_name_is_not_taken_for_the_log(shell: Shell, ra
     assert shell("logs", ranks.job).out == "mine\n"
 
 
+def test_a_file_that_goes_is_read_on_in_the_registry(shell: Shell, ranks: Ranks) -> None:
+    ranks.start()
+    ranks.write(0, b"a\n")
+
+    def grow_and_go() -> None:
+        ranks.write(0, b"b\nno end")
+        ranks.hide()
+
+    assert follow(shell, ranks, grow_and_go, ranks.end)[0] == ["rank 0 | a", "rank 0 | b", "rank 0 | no end"]
+
+
 def test_bytes_that_are_no_text_do_not_move_what_follows(shell: Shell, ranks: Ranks) -> None:
     ranks.start()
     ranks.write(0, b"a \xff\0\n")
