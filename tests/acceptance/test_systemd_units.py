@@ -132,6 +132,17 @@ def test_installing_again_restarts_the_worker_only_where_something_has_changed(i
     assert "ERFNET_JOBS_SCRIPT" in installed.run("cat", "/etc/erfnet-jobs/worker.env")
 
 
+def test_old_versions_go_but_for_the_one_before_and_those_that_processes_run_from(installed: Sandbox) -> None:
+    versions = "/opt/erfnet-jobs/versions"
+    for day, name in enumerate(("unused", "used", "before"), start=1):
+        installed.run("install", "-D", "/usr/bin/sleep", f"{versions}/{name}/bin/sleep")
+        installed.run("touch", f"--date=2020-01-0{day}", f"{versions}/{name}")
+    installed.run("sh", "-c", f"{versions}/used/bin/sleep 600 >/dev/null 2>&1 &")
+    assert "removed the old version unused" in install(installed, "--cpu")
+    assert {"used", "before"} < set(installed.run("ls", versions).split())
+    assert "unused" not in installed.run("ls", versions).split()
+
+
 def test_a_worker_that_is_drained_as_the_readme_says_stays_away(installed: Sandbox) -> None:
     """The command that acts as the worker: its user, its settings. A terminal is not there."""
     installed.systemctl("start", WORKER, "dbus.service")
