@@ -89,7 +89,7 @@ def become_service(site: Site, notified: Notified) -> None:
 def test_a_service_is_ready_and_alive_also_while_its_registry_is_away_and_says_that_it_stops(
     new_site: NewSite, sqlite_url: str, notified: Notified
 ) -> None:
-    site = new_site(f"{sqlite_url}?timeout=0.1")
+    site = new_site(f"{sqlite_url}?timeout=1")
     go = site.folder / "go"
     site.script({"default": [["hello"], ["wait_for", str(go)], ["done"]]})
     become_service(site, notified)
