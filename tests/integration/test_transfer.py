@@ -158,17 +158,17 @@ def test_nothing_is_copied_from_under_workers(shell: Shell, tmp_path: Path) -> N
     assert shell("db", "copy", "--to", target, "--while-used").code == 0
 
 
-def test_a_backup_is_of_one_moment_while_others_write(sqlite_url: str, shell: Shell, tmp_path: Path) -> None:
-    filled(sqlite_url)
-    before = content(sqlite_url)
+def test_a_backup_is_of_one_moment_while_others_write(database_url: str, shell: Shell, tmp_path: Path) -> None:
+    filled(database_url)
+    before = content(database_url)
     file = tmp_path / "kept.sqlite"
     written: list[int] = []
 
     def write(_done: int, _total: int) -> None:
-        with Registry(sqlite_url) as registry, registry.write() as session:
+        with Registry(database_url) as registry, registry.write() as session:
             written.append(submit(session))
 
-    with Client(settings_of(shell, sqlite_url)) as client:
+    with Client(settings_of(shell, database_url)) as client:
         backup(client, file, write)
 
     assert written
