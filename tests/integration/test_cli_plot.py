@@ -1,13 +1,16 @@
 """`plot`: what is found, drawn and written of trainings whose rows are in a registry."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.cli import plot as plot_module
+from erfnet_jobs.cli.curves_text import curve_lines
 from erfnet_jobs.jobs import Part, Request
 from erfnet_jobs.registry.attempts import assign
 from erfnet_jobs.registry.events import now
@@ -115,6 +118,22 @@ def test_the_terminal_has_no_control_codes_where_it_is_none_and_80_columns(shell
     first, second = called.out.split("o job 1 few steps: loss")
     assert all(first.count(marker) >= 3 for marker in "ox")
     assert all(marker in second.split("o job 1")[0] for marker in "o+x*")
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_has_colours_unless_it_wants_none(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = shell("plot", 1, 2, "--json").json
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured = curve_lines(document, _Terminal())
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = curve_lines(document, _Terminal())
+    assert "\33" not in "".join(plain)
+    assert "\33[38;5;12mo" in "".join(coloured)
+    assert [click.unstyle(line).rstrip() for line in coloured] == plain
 
 
 def test_one_panel_fits_24_lines(shell: Shell) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.client.rows import with_needs
@@ -15,7 +15,7 @@ from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.jobs import submit_job
 from erfnet_jobs.registry.prune import PRUNE_LOCK, Keep, mark_pruned, prune_plans
-from erfnet_jobs.registry.tables import Artifact, Checkpoint
+from erfnet_jobs.registry.tables import Artifact, Checkpoint, Placement
 from erfnet_jobs.specs import EvalSpec, ExportSpec
 from tests.cli_calls import Shell
 from tests.registry_steps import ACTOR, add_hosts
@@ -77,6 +77,22 @@ def test_what_an_unfinished_job_names_by_id_or_path_stays(session: Session, tmp_
     for named in (str(ids[0]), str(link), session.get_one(Checkpoint, ids[2]).path):
         submit_job(session, Request(ExportSpec(named)), ACTOR)
     assert kept(session, trained.job, newest=1) == [ids[0], ids[1], ids[2], ids[7]]
+
+
+def test_a_file_is_the_same_whichever_links_lead_to_it(session: Session, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "runs").symlink_to(tmp_path / "disk")
+    trained = train(session, tmp_path / "runs")
+    path = Path(session.get_one(Checkpoint, trained.checkpoints[0]).path)
+    submit_job(session, Request(ExportSpec(str(path.resolve()))), ACTOR)
+    assert kept(session, trained.job, newest=1) == [trained.checkpoints[0], trained.checkpoints[-1]]
+
+
+def test_a_job_whose_processes_have_not_ended_is_left_alone(session: Session, tmp_path: Path) -> None:
+    trained = train(session, tmp_path)
+    session.execute(update(Placement).where(Placement.job_id == trained.job).values(state="running"))
+    (plan,) = prune_plans(session, Keep(newest=1), trained.job)
+    assert (plan.alone, plan.going) == ("its processes on a have not ended", ())
 
 
 def test_what_a_job_was_given_meanwhile_is_not_marked(session: Session, tmp_path: Path) -> None:
@@ -212,9 +228,13 @@ def test_copies_of_later_attempts_go_with_what_they_were_made_of(shell: Shell, t
     second = Manifest(shell.settings.runs / "1/2/checkpoints")
     for entry in read_manifest(folder)[0][:1] + read_manifest(folder)[0][-1:]:
         second.adopt(folder / entry.file, Entry(**{**vars(entry), "adopted": True}))
+    # Written by the second attempt itself, and not known to the registry yet.
+    own = second.folder / "own.ckpt"
+    own.write_bytes((folder / second.entries[0].file).read_bytes())
+    second.add(Entry(**{**vars(second.entries[0]), "file": own.name, "adopted": False}))
     shell(*PRUNE, "--yes")
-    assert [entry.file for entry in read_manifest(second.folder)[0]] == LEFT[-1:]
-    assert [path.name for path in second.folder.glob("*.ckpt")] == LEFT[-1:]
+    assert [entry.file for entry in read_manifest(second.folder)[0]] == [LEFT[-1], own.name]
+    assert sorted(path.name for path in second.folder.glob("*.ckpt")) == [LEFT[-1], own.name]
 
 
 def test_links_strangers_and_changed_files_are_left_and_told(shell: Shell, trained: Trained, tmp_path: Path) -> None:
