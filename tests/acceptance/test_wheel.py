@@ -37,6 +37,7 @@ def test_holds_migrations_and_cpp_sources_and_no_tests(wheel: Path) -> None:
     assert {f"erfnet_jobs/ascend310_infer/{name}" for name in ("CMakeLists.txt", "CMakePresets.json")} <= set(names)
     assert not [name for name in names if "/build/" in name or name.endswith((".o", ".a"))]
     assert "workers/supervisor.py" in names
+    assert "erfnet_jobs/schemas/shared.json" in names
     assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
 
 
