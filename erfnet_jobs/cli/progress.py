@@ -38,7 +38,7 @@ class _Bar:
 
     def __call__(self, done: int, total: int) -> None:
         if self._bar is None:
-            self._bar = click.progressbar(length=total, label=self._what, show_pos=True, file=sys.stderr)
+            self._bar = click.progressbar(length=total, label=self._what, show_pos=True, width=0, file=sys.stderr)
             self._bar.__enter__()
         self._bar.update(done - self._bar.pos)
 
