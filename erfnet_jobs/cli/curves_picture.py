@@ -6,7 +6,7 @@ from typing import Any
 
 from erfnet_jobs.cli.curves_text import borders_of, label_of, last_epoch, thinned, title_of
 from erfnet_jobs.cli.output import Document
-from erfnet_jobs.errors import DiskFull, UsageError
+from erfnet_jobs.client.output_files import output_errors
 from erfnet_jobs.files import write_atomically
 
 WIDTH, HEIGHT = 9.0, 3.2  # of a panel, in inches
@@ -33,10 +33,8 @@ def write_picture(document: Document, path: Path) -> None:
     kind = path.suffix.lower()[1:]
     with matplotlib.rc_context({"svg.hashsalt": "erfnet-jobs"}):
         figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
-    try:
+    with output_errors(path):
         write_atomically(path, buffer.getvalue())
-    except OSError as error:
-        raise _refusal(path, error) from error
 
 
 def _draw(axes: Any, document: Document, panel: Document) -> None:
@@ -61,11 +59,3 @@ def _draw(axes: Any, document: Document, panel: Document) -> None:
     axes.set_ylabel(panel["metric"])
     axes.grid(visible=True, axis="y", color="0.9")
     axes.legend(fontsize=8)
-
-
-def _refusal(path: Path, error: OSError) -> Exception:
-    import errno
-
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFull(f"no space left for {path} ({error.strerror}): make room, or name another place with -o")
-    return UsageError(f"{path} cannot be written ({error.strerror}): name another place with -o")

@@ -58,16 +58,10 @@ def plot(session: Session, jobs: tuple[int, ...], metrics: tuple[str, ...], outp
 
 def _picture_path(output: str) -> Path:
     """Where the picture goes; raises UsageError and MissingDependency before anything is read."""
-    from erfnet_jobs.errors import MissingDependency, UsageError
-    from erfnet_jobs.files import written_path
+    from erfnet_jobs.client.output_files import output_path
+    from erfnet_jobs.errors import MissingDependency
 
-    path = written_path(output)
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"-o {output}: the name says the kind of picture; end it with {' or '.join(SUFFIXES)}")
-    if not path.parent.is_dir():
-        raise UsageError(f"-o {output}: there is no folder {path.parent}; make it, or name another")
-    if path.is_dir():
-        raise UsageError(f"-o {output} is a folder: name a file in it")
+    path = output_path(output, SUFFIXES)
     if find_spec("matplotlib") is None:
         raise MissingDependency("matplotlib draws pictures, and is not here: pip install 'erfnet-jobs[plot]'")
     return path

@@ -1,6 +1,5 @@
 """A checkpoint and all that belongs to it as one tar archive, which is the same again for the same contents."""
 
-import errno
 import hashlib
 import io
 import json
@@ -18,11 +17,12 @@ from erfnet_jobs.client.document import Document
 from erfnet_jobs.client.job_documents import value_document
 from erfnet_jobs.client.model_card import model_card
 from erfnet_jobs.client.model_documents import checkpoint_document, evaluation_document
+from erfnet_jobs.client.output_files import output_errors, output_path
 from erfnet_jobs.client.run_files import RunFiles, data_hash, run_document
 from erfnet_jobs.client.verifying import checkpoint_rows
 from erfnet_jobs.erfnet.manifest import check_hash
-from erfnet_jobs.errors import BadCheckpoint, DiskFull, NotFound, UsageError
-from erfnet_jobs.files import sha256_of, sync_folder, written_path
+from erfnet_jobs.errors import BadCheckpoint, NotFound, UsageError
+from erfnet_jobs.files import sha256_of, sync_folder
 from erfnet_jobs.registry.evaluations import PREFERENCE
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.lineage import lineage_of
@@ -36,14 +36,7 @@ JOB, METRICS, EVALUATIONS = "job.json", "metrics.json", "evaluations.json"
 
 def archive_path(output: str) -> Path:
     """Where the archive goes; raises UsageError where it cannot be meant."""
-    path = written_path(output)
-    if path.suffix != SUFFIX:
-        raise UsageError(f"-o {output}: the archive is a {SUFFIX}; end the name with that")
-    if not path.parent.is_dir():
-        raise UsageError(f"-o {output}: there is no folder {path.parent}; make it, or name another")
-    if path.is_dir():
-        raise UsageError(f"-o {output} is a folder: name a file in it")
-    return path
+    return output_path(output, (SUFFIX,))
 
 
 def write_bundle(client: Client, reference: str, path: Path) -> Document:
@@ -62,17 +55,16 @@ def write_bundle(client: Client, reference: str, path: Path) -> Document:
     texts[SUMS] = "".join(f"{hashes[one]}  {one}\n" for one in sorted(hashes)).encode()
     folder = f"erfnet-checkpoint-{row.id}"
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            _write(file, row, folder, texts)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+    with output_errors(path):
+        try:
+            with temporary.open("wb") as file:
+                _write(file, row, folder, texts)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
         sync_folder(path.parent)
-    except OSError as error:
-        raise _refusal(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return {
         "path": str(path),
         "checkpoint": row.id,
@@ -182,9 +174,3 @@ class _Hashed:
         """Raise BadCheckpoint where what was read is not what was recorded."""
         if self._hash.hexdigest() != self._row.sha256:
             raise BadCheckpoint(f"{self._row.path} changed while it was read: run this again")
-
-
-def _refusal(path: Path, error: OSError) -> Exception:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFull(f"no space left for {path} ({error.strerror}): make room, or name another place with -o")
-    return UsageError(f"{path} cannot be written ({error.strerror or error}): name another place with -o")

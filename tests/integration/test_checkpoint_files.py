@@ -230,7 +230,7 @@ def test_a_file_that_changes_while_it_is_read(
 
 
 NOT_BUNDLED = [
-    ("4", "b.zip", 2, "the archive is a .tar"),
+    ("4", "b.zip", 2, "end it with .tar"),
     ("4", "/no/such/b.tar", 2, "there is no folder /no/such"),
     ("1:all", "b.tar", 2, "names 4 checkpoints"),
     ("77", "b.tar", 4, "checkpoint 77 is unknown"),
@@ -241,3 +241,20 @@ def test_what_cannot_be_bundled(shell: Shell, trained: Trained, tmp_path: Path) 
     for reference, output, code, said in NOT_BUNDLED:
         called = shell("checkpoints", "bundle", reference, "-o", tmp_path / output)
         assert (called.code, said in called.err) == (code, True), called.err
+
+
+def test_a_full_disk_leaves_what_was_there(
+    shell: Shell, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "b.tar"
+    path.write_bytes(b"before")
+
+    def full(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(bundling, "_write", full)
+    called = shell("checkpoints", "bundle", 4, "-o", path)
+    assert called.code == 13
+    assert f"no space left for {path}" in called.err
+    assert path.read_bytes() == b"before"
+    assert [entry for entry in tmp_path.iterdir() if entry.is_file()] == [path]
