@@ -60,8 +60,8 @@ def installed() -> Iterator[Sandbox]:
         }
         lines = "".join(f"{name}='{value}'\n" for name, value in own.items())
         sandbox.run("sh", "-c", 'printf %s "$1" >>/etc/erfnet-jobs/worker.env', "sh", lines)
-        # The unit's own three minutes would be too long for a test.
-        drop_in(sandbox, "[Service]\nWatchdogSec=6\nRestartSec=100ms\n")
+        # The unit's own three minutes would be too long for a test, and its port may be taken out here.
+        drop_in(sandbox, "[Service]\nWatchdogSec=6\nRestartSec=100ms\nPrivateNetwork=yes\n")
         yield sandbox
         redis.kill()
 
