@@ -59,7 +59,8 @@ class PostgresServer:
 
     def __init__(self, folder: Path) -> None:
         self._server: Any = _pgserver(folder).get_server(str(folder / "data"), cleanup_mode="delete")
-        for setting in ("fsync = off", "synchronous_commit = off"):  # nobody pulls the plug of a test's database
+        # Nobody pulls the plug of a test's database, and the kernel copies a template's files fastest.
+        for setting in ("fsync = off", "synchronous_commit = off", "file_copy_method = clone"):
             self._server.psql(f"ALTER SYSTEM SET {setting}")
         self._server.psql("SELECT pg_reload_conf()")
         self._server.psql("CREATE DATABASE template_registry")
@@ -73,7 +74,7 @@ class PostgresServer:
     def create(self, template: str = "template0") -> str:
         """The URL of a new database, empty or a copy of `template_registry`."""
         name = f"test_{uuid.uuid4().hex}"
-        self._server.psql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._server.psql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return self.url(name)
 
     @property
