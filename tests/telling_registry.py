@@ -24,7 +24,7 @@ from erfnet_jobs.train_spec import TrainSpec
 from tests.registry_steps import SCHEDULER, add_hosts
 from workers.placing import pass_once
 
-ALICE, BOB = Actor("alice", "shell"), Actor("bob", "shell")
+ROADS, TRAMS = Actor("roads", "shell"), Actor("trams", "shell")
 DATA = "/data/cityscapes"
 NO_DISK = End(Outcome.FAILED, "rank 3: no space is left on /data: make room, and submit again", permanent=True, rank=3)
 DONE = End(Outcome.SUCCEEDED, "all ranks are done")
@@ -42,7 +42,7 @@ def _device(number: int, generation: str) -> Device:
 
 
 def add_job(
-    session: Session, spec: Spec, name: str | None = None, after: tuple[int, ...] = (), by: Actor = ALICE
+    session: Session, spec: Spec, name: str | None = None, after: tuple[int, ...] = (), by: Actor = ROADS
 ) -> int:
     """A job in a group of its own."""
     return submit_job(session, Request(spec, name=name, after=after, max_attempts=1), by, group=new_group(session)).id
@@ -69,21 +69,21 @@ def fill(registry: Registry, runs: Path) -> None:
         for name in ("npu-a", "npu-b", "npu-c"):
             add_host(session, name)
         add_host(session, "edge-1", "310P", 4)
-        first = add_job(session, TrainSpec(DATA, cards=8), "no-aug", by=BOB)
+        first = add_job(session, TrainSpec(DATA, cards=8), "no-aug", by=TRAMS)
         add_job(session, ExportSpec("/models/best.ckpt"), "baseline")
     for part in start_all(registry, runs):
         with registry.write() as session:
             end_part(session, part.job, part.attempt, part.host, NO_DISK if part.job == first else DONE, 10)
     with registry.write() as session:
         whole = add_job(session, TrainSpec(DATA, cards=8), "baseline")
-        half = add_job(session, TrainSpec(DATA, cards=4, lr=1e-3), "lr-1e-3", by=BOB)
+        half = add_job(session, TrainSpec(DATA, cards=4, lr=1e-3), "lr-1e-3", by=TRAMS)
         small = add_job(session, TrainSpec(DATA, cards=2, stages=(3, 4), checkpoint="/models/encoder.ckpt"), "decoder")
-        measured = add_job(session, EvalSpec(("/models/best.ckpt",), DATA), "val", by=BOB)
+        measured = add_job(session, EvalSpec(("/models/best.ckpt",), DATA), "val", by=TRAMS)
     start_all(registry, runs)
     with registry.write() as session:
         add_job(session, EvalSpec((f"{whole}:all",), DATA), "baseline", after=(whole,))
-        add_job(session, ExportSpec(f"{half}:best"), after=(half,), by=BOB)
-        add_job(session, TrainSpec(DATA, cards=8), "bs-12", by=BOB)
+        add_job(session, ExportSpec(f"{half}:best"), after=(half,), by=TRAMS)
+        add_job(session, TrainSpec(DATA, cards=8), "bs-12", by=TRAMS)
         add_job(session, TrainSpec(DATA, cards=8), "seed-2")
         _progress(session, whole, half, small, measured)
         session.execute(update(DeviceRow).where(DeviceRow.host_name == "npu-c", DeviceRow.id == 6).values(fit=False))
