@@ -26,20 +26,32 @@ from erfnet_jobs.ascend.tools import ToolFailed, npu_smi
 from erfnet_jobs.ascend.versions import cann_version, driver_version
 from erfnet_jobs.settings import Settings
 
+UNSEEN = (
+    "this host may have chips that cannot be seen, so CPU slots do not take their place: mend what is said here, or, "
+    "if there are none, start the worker with --devices N"
+)
+
 
 def host_devices(settings: Settings, count: int | None = None) -> HostDevices:
     """What jobs of this host run on: `count` CPU slots where given, else its Ascend chips, else a slot for each core.
 
-    Raises UsageError for a count that cannot be meant.
+    Nothing where there may be chips that cannot be seen: jobs that are meant for them would run on the CPU, and say
+    nothing of it. Raises UsageError for a count that cannot be meant.
     """
     if count is not None:
         return HostDevices(local_devices(count))
     found = discover(settings)
-    return found if found.devices else replace(found, devices=local_devices())
+    if found.devices:
+        return found
+    return (
+        replace(found, troubles=(*found.troubles, UNSEEN))
+        if found.troubles
+        else replace(found, devices=local_devices())
+    )
 
 
 def discover(settings: Settings) -> HostDevices:
-    """The Ascend chips of this host, by a full look; none where it has neither device nodes nor npu-smi.
+    """The Ascend chips of this host, by a full look; none where it has neither nodes, driver nor npu-smi.
 
     Raises nothing for what tools cannot tell: that is None, and told in `troubles`. Chips that only the device nodes
     tell of have health 'unknown'.
@@ -49,7 +61,7 @@ def discover(settings: Settings) -> HostDevices:
     try:
         look = Look(npu_smi(settings))
     except ToolFailed as failure:
-        missed = nodes or settings.npu_smi is not None
+        missed = nodes or driver is not None or settings.npu_smi is not None
         return HostDevices(node_devices(nodes), driver, cann, (str(failure),) if missed else ())
     info = look.ask(parse_info, "info") or NpuInfo()
     chips = look.ask(parse_map, "info", "-m") or NpuMap()
@@ -60,6 +72,8 @@ def discover(settings: Settings) -> HostDevices:
         look.note(trouble)
     driver = driver or info.driver
     if not joined.devices:
+        if not look.troubles:
+            look.note("npu-smi info lists no chip, and says nothing of why; see 'dmesg'")
         return HostDevices(node_devices(nodes), driver, cann, look.troubles)
     devices = _named(with_nodes(joined.devices, nodes), look)
     devices = [_with_use(_with_health(device, look), look) for device in devices]

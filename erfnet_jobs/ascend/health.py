@@ -76,6 +76,8 @@ class DeviceStates:
         self._first = False
         for number in sorted(self.seen.keys() | listed.keys()):
             before, device = self.seen.get(number), listed.get(number)
+            if before and device and before.device.kind != device.kind:
+                before = None  # what was known of a CPU slot tells nothing of a chip
             silent = bool(look.troubles) and (_is_untold(device) if device else not listed)
             self._silent[number] = self._silent.get(number, 0) + 1 if silent else 0
             if silent:
@@ -95,9 +97,10 @@ class DeviceStates:
         return {device.id: device for device in look.devices if device.kind == ASCEND_CHIP or not only_chips}
 
     def _keep(self, number: int, before: Seen | None, device: Device | None) -> None:
-        """Silence once is nothing; twice, nobody knows the device's health."""
+        """Silence once is nothing; twice, nobody knows the chip's health. A slot may hide a chip: no job gets it."""
         known = before or (Seen(device) if device else None)
-        if known is None or (before is not None and self._silent[number] < SILENT_LOOKS):
+        patient = before is not None and before.device.kind == ASCEND_CHIP and self._silent[number] < SILENT_LOOKS
+        if known is None or patient:
             return
         self.seen[number] = replace(
             known, device=replace(known.device, health=UNKNOWN_HEALTH, error_code=None), fit=False

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from erfnet_jobs.ascend.devices import ASCEND_CHIP, HEALTHY, Device
+from erfnet_jobs.ascend.devices import ASCEND_CHIP, HEALTHY, Device, HostDevices
 from erfnet_jobs.ascend.discover import host_devices
 from erfnet_jobs.ascend.group_rule import GROUP, group_fault
 from erfnet_jobs.ascend.health import WARNING
@@ -34,9 +34,17 @@ def local_ranks(cards: int, devices: tuple[int, ...] | None, settings: Settings)
 
     Raises NoHostFits where it has none such, and UsageError for devices that are not `cards` different ones.
     """
-    found = host_devices(settings).devices
+    found = visible_devices(settings).devices
     fit = {HEALTHY, WARNING} if settings.warning_runs else {HEALTHY}
     return ranks_on(_named(cards, devices, found) if devices is not None else _idle(cards, found, fit), settings)
+
+
+def visible_devices(settings: Settings) -> HostDevices:
+    """The devices of this host. Raises NoHostFits where it may have chips that cannot be seen."""
+    found = host_devices(settings)
+    if not found.devices:
+        raise NoHostFits(f"no device of this host can be seen: {'; '.join(found.troubles)}")
+    return found
 
 
 def ranks_on(chosen: Sequence[Device], settings: Settings) -> Ranks:

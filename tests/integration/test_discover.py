@@ -10,6 +10,9 @@ import pytest
 
 from erfnet_jobs.ascend.devices import DeviceProcess, HostDevices
 from erfnet_jobs.ascend.discover import discover, host_devices, look_again
+from erfnet_jobs.errors import NoHostFits
+from erfnet_jobs.launch.rank_310 import rank_310
+from erfnet_jobs.launch.ranks import local_ranks
 from erfnet_jobs.settings import Settings, load_settings
 from tests.ascend_host import GENERATIONS, AscendHost
 from tests.services import eventually
@@ -228,6 +231,33 @@ def test_a_tool_that_hangs_is_ended_with_its_children_and_asked_once(new_host: N
 def test_no_nodes_and_no_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert discover(settings(dev_dir=tmp_path)).devices == ()
+
+
+@pytest.mark.parametrize("how", ["permission", "dcmi", "silent", "empty"])
+def test_a_tool_that_fails_beside_no_nodes_makes_no_cpu_slots_of_a_host_with_chips(new_host: NewHost, how: str) -> None:
+    host = new_host(cards=1)
+    (host.dev_dir / "davinci0").unlink()
+    host.fail(how)
+    found = host_devices(settings())
+    assert found.devices == ()
+    assert "--devices N" in found.troubles[-1]
+    with pytest.raises(NoHostFits, match="no device of this host can be seen: "):
+        local_ranks(1, None, settings())
+    assert len(host_devices(settings(), 2).devices) == 2
+
+
+def test_a_driver_without_tool_and_nodes_makes_no_cpu_slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert [device.kind for device in host_devices(settings(dev_dir=tmp_path)).devices[:1]] == ["cpu"]
+    monkeypatch.setattr("erfnet_jobs.ascend.discover.driver_version", lambda: "24.1.rc3")
+    assert host_devices(settings(dev_dir=tmp_path)).devices == ()
+
+
+def test_an_inference_whose_chips_are_only_nodes_is_not_run_on_the_cpu(new_host: NewHost) -> None:
+    new_host("310", 1).fail("permission")
+    with pytest.raises(NoHostFits, match="what they are cannot be seen"):
+        rank_310(None, settings())
+    assert rank_310("cpu", settings()).target == "CPU"
 
 
 def test_a_count_means_cpu_slots_even_here(new_host: NewHost) -> None:

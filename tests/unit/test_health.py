@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erfnet_jobs.ascend.devices import ASCEND_CHIP, CPU_SLOT, Device, DeviceProcess, HostDevices
+from erfnet_jobs.ascend.devices import ASCEND_CHIP, CPU_SLOT, UNKNOWN_HEALTH, Device, DeviceProcess, HostDevices
 from erfnet_jobs.ascend.health import DeviceStates, Seen, Whose
 
 SILENT = HostDevices((), troubles=("npu-smi did not answer within 10 s",))
@@ -110,6 +110,20 @@ def test_a_worker_that_starts_takes_slots_for_chips_only_where_the_tools_are_wel
         states = DeviceStates(known, True)
         states.take(replace(slots, troubles=troubles), lambda *_: Whose.OURS)
         assert [seen.device.kind for seen in states.seen.values() if seen.present] == kinds
+
+
+def test_no_job_gets_a_slot_that_was_known_where_a_chip_shows_or_may_hide() -> None:
+    """A host that was one of CPUs before its driver was installed."""
+    known = {0: Seen(Device(0, CPU_SLOT, "slot")), 1: Seen(Device(1, CPU_SLOT, "slot"))}
+    hidden = look(troubles=("npu-smi may not be asked",))
+    shown = look(chip(0, UNKNOWN_HEALTH), troubles=hidden.troubles)
+    for found, kinds in [(hidden, [CPU_SLOT, CPU_SLOT]), (shown, [ASCEND_CHIP])]:
+        states = DeviceStates(known, True)
+        states.take(found, lambda *_: Whose.OURS)
+        assert [seen.device.kind for seen in states.seen.values() if seen.present] == kinds
+        assert not any(seen.present and seen.fit for seen in states.seen.values())
+    states.take(look(chip(0)), lambda *_: Whose.OURS)
+    assert states.seen[0].fit
 
 
 def test_slots_are_not_chips_and_cannot_be_lost() -> None:
