@@ -32,7 +32,7 @@ NEEDS_LITE := $(if $(LITE_HOME),,lite)
 # The folder itself; only builds and checks are told, for what runs finds the libraries by itself.
 lite_home = $(or $(LITE_HOME),$(if $(wildcard $(LITE)),$(CURDIR)/$(LITE)/mindspore_lite))
 
-.PHONY: help demo lite infer310 infer310-if-possible test chaos check format bench dist clean
+.PHONY: help demo lite infer310 infer310-programs infer310-if-possible test chaos check format bench dist clean
 
 help:
 	@sed -n '1,10s/^# \{0,1\}//p' Makefile
@@ -72,7 +72,8 @@ lite: | $(BIN)/python
 	@$(if $(NEEDS_LITE),$(MAKE) --silent --no-print-directory $(LITE),:)
 	@echo "MindSpore Lite is in $(if $(NEEDS_LITE),$(LITE)/mindspore_lite,LITE_HOME=$(LITE_HOME))"
 
-infer310: $(NEEDS_LITE) | $(BIN)/python
+# The programs alone, into whichever VENV: deploy/install.sh, too, builds them so.
+infer310-programs: $(NEEDS_LITE) | $(BIN)/python
 	@[ -z '$(LITE_HOME)' ] || [ -e '$(LITE_HOME)/runtime/include/api/model.h' ] || [ -e '$(LITE_HOME)/include/api/model.h' ] || { \
 		echo "LITE_HOME=$(LITE_HOME) is no MindSpore Lite, it has no runtime/include/api/model.h: correct it," \
 			"or leave it out on x86_64 to take PyPI's"; exit 2; }
@@ -85,6 +86,8 @@ infer310: $(NEEDS_LITE) | $(BIN)/python
 		{ cat ../build/infer310.log; exit 1; }
 	@cmake --install build/ascend310_infer/infer310 --prefix $(VENV) >/dev/null
 	@$(BIN)/erfnet_infer --version
+
+infer310: infer310-programs
 	@$(BIN)/python -Ic '$(has_onnx)' || { echo "Installing erfnet-jobs with MindSpore and ONNX, which checkpoints need"; \
 		$(PIP) install --editable '.[worker,onnx]' || echo "Not installed: until then, jobs here take --model only"; }
 

@@ -60,7 +60,9 @@ read_options() {
     shift
   done
   case $role in worker | registry | client) ;; *) usage "--role $role is none of worker, registry, client" ;; esac
-  if [[ $prefix != /* || ( -n $root && $root != /* ) ]]; then usage "--prefix and --root want absolute paths"; fi
+  if [[ $prefix != /* || ( -n $root && $root != /* ) || ( -n $lite_home && $lite_home != /* ) ]]; then
+    usage "--prefix, --root and --lite-home want absolute paths"
+  fi
   if [[ $extras_given == no ]]; then
     if [[ $role == worker ]]; then extras=worker,postgresql,onnx; else extras=postgresql; fi
   fi
@@ -88,7 +90,7 @@ make_version() {
   "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$clone${extras:+[$extras]}" ||
     failed "pip could not install erfnet-jobs, see above; what was installed before is still in use"
   if [[ $has_310 == yes ]]; then
-    make --directory "$clone" --no-print-directory infer310 VENV="$folder" LITE_HOME="$lite_home" ||
+    make --directory "$clone" --no-print-directory infer310-programs VENV="$folder" LITE_HOME="$lite_home" ||
       failed "erfnet_infer could not be built, see above; what was installed before is still in use"
   fi
   "$folder/bin/erfnet-jobs" --version || failed "$folder/bin/erfnet-jobs does not run; what was installed before is in use"
@@ -162,7 +164,8 @@ make_user() {
 # systemd sources no scripts: what set_env.sh sets becomes a file of variables, made anew at each run.
 write_cann_environment() {
   local made=$work/cann.env name value
-  env -i HOME=/var/lib/erfnet-jobs PATH="$PATH" ASCEND_ROOT="$root/usr/local/Ascend" "$clone/deploy/with-cann" env -0 |
+  # A PATH of its own: that of whoever runs this would go into the file, and restart the worker where it is another one.
+  env -i HOME=/var/lib/erfnet-jobs PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin ASCEND_ROOT="$root/usr/local/Ascend" "$clone/deploy/with-cann" env -0 |
     sort -z | while IFS='=' read -r -d '' name value; do
       case $name in HOME | PWD | OLDPWD | SHLVL | _ | ASCEND_ROOT | *[!A-Za-z0-9_]*) continue ;; esac
       case $value in *[\'$'\n']*) continue ;; esac

@@ -139,7 +139,8 @@ def test_a_host_with_310_wants_the_vendors_lite(tmp_path: Path) -> None:
     [
         (("--rol", "worker"), "'--rol' is no option"),
         (("--role", "master"), "--role master is none of worker, registry, client"),
-        (("--prefix", "opt"), "--prefix and --root want absolute paths"),
+        (("--prefix", "opt"), "--prefix, --root and --lite-home want absolute paths"),
+        (("--lite-home", "lite"), "--prefix, --root and --lite-home want absolute paths"),
         (("--python",), "--python needs a value"),
     ],
 )

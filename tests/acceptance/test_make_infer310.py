@@ -36,3 +36,16 @@ def test_the_readme_of_the_programs_names_every_preset() -> None:
     rows = [line for line in (folder / "README.md").read_text().splitlines() if line.startswith("| `")]
     named = {name for row in rows for name in row.split("|")[1].replace("`", "").replace(" ", "").split(",")}
     assert {preset["name"] for preset in presets if not preset.get("hidden")} <= named
+
+
+def test_the_programs_alone_leave_an_installation_as_it_is(tmp_path: Path) -> None:
+    """install.sh builds into a version of its own, which must not come to lead to the clone."""
+    command = ["make", "--dry-run", f"VENV={tmp_path}", f"LITE_HOME={tmp_path}"]
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").touch()
+    shown = [
+        subprocess.run([*command, target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for target in ("infer310-programs", "infer310")
+    ]
+    assert ["--editable" in text for text in shown] == [False, True]
+    assert "infer310-programs VENV=" in (ROOT / "deploy/install.sh").read_text()
