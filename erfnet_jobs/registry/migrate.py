@@ -23,7 +23,7 @@ from erfnet_jobs.files import make_private_folder, open_private
 from erfnet_jobs.registry.engine import BUSY_SECONDS, explain, make_engine
 from erfnet_jobs.registry.events import Actor, now, record_event
 from erfnet_jobs.registry.tables import RegistryIdentity
-from erfnet_jobs.registry.url import parse_url
+from erfnet_jobs.registry.url import parse_url, shown_url
 
 # Any number, as long as all programs that migrate a registry take the same.
 ADVISORY_LOCK = 0x4552464E
@@ -98,7 +98,7 @@ def _make_file(url: URL) -> None:
 def connected(database_url: str, *, write: bool = False) -> Iterator[Connection]:
     """A connection in one transaction, which to write holds the lock of migrations."""
     engine = make_engine(database_url).execution_options(registry_write=write)
-    shown = engine.url.render_as_string(hide_password=True)
+    shown = shown_url(engine.url)
     try:
         with engine.connect() as connection:
             if write:
@@ -168,7 +168,7 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _refuse_foreign(connection: Connection, revision: str | None) -> None:
-    shown = connection.engine.url.render_as_string(hide_password=True)
+    shown = shown_url(connection.engine.url)
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if revision is not None and revision not in known:
         raise RegistryNotMigrated(

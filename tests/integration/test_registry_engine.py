@@ -13,6 +13,7 @@ from erfnet_jobs.errors import DiskFull, RegistryUnreachable, UsageError
 from erfnet_jobs.registry import engine as engine_module
 from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.jobs import get_job
+from erfnet_jobs.registry.migrate import current
 from erfnet_jobs.registry.status import list_jobs
 from tests.conftest import PostgresServer
 from tests.registry_steps import submit
@@ -111,6 +112,13 @@ def test_a_shown_url_has_no_secrets() -> None:
     with Registry("postgresql+psycopg://me:secret@host/db?sslmode=verify-full&sslpassword=secret") as registry:
         assert registry.shown_url == "postgresql+psycopg://me:***@host/db?sslmode=verify-full&sslpassword=%2A%2A%2A"
         assert not registry.sqlite
+
+
+def test_what_asks_for_the_version_shows_no_secrets() -> None:
+    with pytest.raises(RegistryUnreachable) as caught:
+        current("postgresql+psycopg://me:secret@127.0.0.1:1/db?sslmode=disable&sslpassword=secret")
+    assert "127.0.0.1:1/db" in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
