@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, ExceptionContext, event, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -65,6 +65,14 @@ def _snapshot(database_url: str) -> Iterator[Connection]:
     """A connection that sees the registry as it is at its first question, and keeps nobody from writing."""
     engine = make_engine(database_url)
     shown = shown_url(engine.url)
+
+    # What is read while another database is written passes through that one's translation of errors: told here, it
+    # is told of the database in which it happened.
+    @event.listens_for(engine, "handle_error", retval=True)
+    def _told(context: ExceptionContext) -> BaseException | None:
+        error = context.sqlalchemy_exception
+        return explain(error, shown) if isinstance(error, DBAPIError) else None
+
     options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
     try:
         with engine.connect().execution_options(**options) as connection, connection.begin():
@@ -72,8 +80,6 @@ def _snapshot(database_url: str) -> Iterator[Connection]:
                 # It holds no row, so that it may stand still while the other database is slow.
                 connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             yield connection
-    except DBAPIError as error:
-        raise explain(error, shown) from error
     finally:
         engine.dispose()
 

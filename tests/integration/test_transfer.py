@@ -299,3 +299,14 @@ def test_every_table_that_numbers_its_rows_is_known(registry: Registry) -> None:
         session.delete(session.get_one(Job, first))
         session.flush()
         assert highest_ids(session.connection())["job"] == first
+
+
+def test_an_error_of_the_source_names_the_source(sqlite_url: str, shell: Shell, tmp_path: Path) -> None:
+    filled(sqlite_url)
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("DROP TABLE metric")
+    other = f"sqlite:///{tmp_path / 'other.sqlite'}"
+    called = shell("--database-url", sqlite_url, "db", "copy", "--to", other, "--while-used")
+    assert called.code == RegistryNotMigrated.exit_code, called
+    assert f"{sqlite_url} has no tables of ours" in called.err
+    assert "other.sqlite" not in called.err
