@@ -38,7 +38,7 @@ def add_host(session: Session, name: str, generation: str = "910B", devices: int
 
 
 def _device(number: int, generation: str) -> Device:
-    return Device(number, "npu", f"Ascend {generation}", health="OK", generation=generation)
+    return Device(number, "npu", f"Ascend {generation}", health="ok", generation=generation)
 
 
 def add_job(

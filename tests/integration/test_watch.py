@@ -26,6 +26,7 @@ from erfnet_jobs.registry.hosts import set_drained
 from erfnet_jobs.registry.migrate import upgrade
 from erfnet_jobs.settings import Settings, load_settings
 from tests.cli_calls import Shell
+from tests.documents import check_document
 from tests.statements import recorded
 from tests.telling_registry import DONE, add_host, fill, set_progress
 
@@ -224,6 +225,29 @@ def test_without_cursor_control_there_are_plain_lines(settings: Settings) -> Non
     assert process.wait(30) == 130
     assert b"\x1b" not in drawn
     os.close(ours)
+
+
+@pytest.mark.usefixtures("registry")
+def test_the_stream_is_as_its_schema_says(settings: Settings) -> None:
+    command = [sys.executable, "-m", "erfnet_jobs", "--home", str(settings.home), "status", "--watch", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        documents = [json.loads(line) for line in islice(process.stdout, 14)]
+        process.send_signal(signal.SIGINT)
+    assert process.returncode == 130
+    assert [next(key for key in document if key != "at") for document in documents] == ["host"] * 4 + ["job"] * 10
+    for document in documents:
+        check_document("status", document)
+
+
+@pytest.mark.parametrize("trouble", ["it is away", None])
+def test_how_the_registry_is_told_of_is_as_its_schema_says(client: Client, trouble: str | None) -> None:
+    changes, overview = Changes(exact=True), client.overview()
+    changes.of(Look(overview))
+    if trouble is None:
+        changes.of(Look(overview, "it is away"))
+    (change,) = changes.of(Look(overview, trouble))
+    check_document("status", {"at": overview["at"], **change.document})
 
 
 @pytest.mark.parametrize(
