@@ -1,6 +1,7 @@
 """When waiting jobs are first free: cases, and properties that always hold."""
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -80,7 +81,7 @@ def test_the_order_of_what_is_given_does_not_matter(
     queue: list[Demand],
     hosts: list[HostState],
     held: list[Holding],
-    random: "st.random.Random",  # type: ignore[name-defined]
+    random: Random,
 ) -> None:
     told = first_free(queue, hosts, held)
     assert told.keys() <= {demand.job for demand in queue}
