@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 import tarfile
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,7 +21,7 @@ from erfnet_jobs.client.run_files import RunFiles, data_hash, run_document
 from erfnet_jobs.client.verifying import checkpoint_rows
 from erfnet_jobs.erfnet.manifest import check_hash
 from erfnet_jobs.errors import BadCheckpoint, NotFound, UsageError
-from erfnet_jobs.files import sha256_of, sync_folder
+from erfnet_jobs.files import atomic_file, sha256_of
 from erfnet_jobs.registry.evaluations import PREFERENCE
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.lineage import lineage_of
@@ -54,17 +53,8 @@ def write_bundle(client: Client, reference: str, path: Path) -> Document:
     hashes = {name: row.sha256, **{one: hashlib.sha256(content).hexdigest() for one, content in texts.items()}}
     texts[SUMS] = "".join(f"{hashes[one]}  {one}\n" for one in sorted(hashes)).encode()
     folder = f"erfnet-checkpoint-{row.id}"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with output_errors(path):
-        try:
-            with temporary.open("wb") as file:
-                _write(file, row, folder, texts)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        sync_folder(path.parent)
+    with output_errors(path), atomic_file(path) as file:
+        _write(file, row, folder, texts)
     return {
         "path": str(path),
         "checkpoint": row.id,
