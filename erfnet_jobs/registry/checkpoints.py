@@ -140,9 +140,15 @@ def _best(session: Session, job: int, network: str | None) -> CheckpointFile | N
 
 
 def _best_validated(session: Session, newest: Checkpoint) -> CheckpointFile | None:
-    """The checkpoint on disk with the highest mean IoU that its training measured, of the stage of its newest one."""
-    measured = (
+    row = session.scalars(by_validation(newest).limit(1)).one_or_none()
+    return checkpoint_file(row) if row else None
+
+
+def by_validation(newest: Checkpoint) -> Select[tuple[Checkpoint, float]]:
+    """Checkpoints on disk of the newest one's job and stage, with the mean IoU its training measured, best first."""
+    return (
         _on_disk(newest.job_id or 0)
+        .add_columns(Metric.value)
         .join(
             Metric,
             (Metric.job_id == Checkpoint.job_id)
@@ -152,10 +158,7 @@ def _best_validated(session: Session, newest: Checkpoint) -> CheckpointFile | No
         )
         .where(Metric.name == VALIDATED, Checkpoint.stage == newest.stage)
         .order_by(Metric.value.desc(), Checkpoint.id.desc())
-        .limit(1)
     )
-    row = session.scalars(measured).one_or_none()
-    return checkpoint_file(row) if row else None
 
 
 def _none_of(job: int, network: str | None) -> NotFound:

@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 from erfnet_jobs.choices import EXPORT_FORMATS
 from erfnet_jobs.errors import NotFound
 from erfnet_jobs.id_ranges import to_ranges
-from erfnet_jobs.registry.checkpoints import VALIDATED
+from erfnet_jobs.registry.checkpoints import by_validation
 from erfnet_jobs.registry.evaluations import best
 from erfnet_jobs.registry.events import Actor, now, record_event
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.needs import NamedWeights, named_weights
-from erfnet_jobs.registry.tables import Artifact, Checkpoint, Evaluation, Job, Metric, Placement
+from erfnet_jobs.registry.tables import Artifact, Checkpoint, Evaluation, Job, Placement
 from erfnet_jobs.states import TERMINAL, PartState
 
 TRAINED = "train"
@@ -170,30 +170,13 @@ def _figures(session: Session, job: int, newest: Checkpoint) -> dict[int, float]
     try:
         rows = best(session, "mean_iou", job=job, network=newest.network, top=2**31).rows
     except NotFound:
-        return _validated(session, newest)
+        return {row.id: value for row, value in session.execute(by_validation(newest)).tuples()}
     # Of several evaluations of one the best counts, which comes first.
     own: dict[int, float] = {}
     for row in rows:
         if row.checkpoint is not None and row.job == job:
             own.setdefault(row.checkpoint, row.value)
     return own
-
-
-def _validated(session: Session, newest: Checkpoint) -> dict[int, float]:
-    measured = (
-        select(Checkpoint.id, Metric.value)
-        .join(
-            Metric,
-            (Metric.job_id == Checkpoint.job_id)
-            & (Metric.attempt == Checkpoint.attempt)
-            & (Metric.stage == Checkpoint.stage)
-            & (Metric.epoch == Checkpoint.epoch),
-        )
-        .where(Checkpoint.job_id == newest.job_id, Checkpoint.removed_at.is_(None))
-        .where(Metric.name == VALIDATED, Checkpoint.stage == newest.stage)
-        .order_by(Metric.value.desc(), Checkpoint.id.desc())
-    )
-    return dict(session.execute(measured).tuples().all())
 
 
 def _count(
