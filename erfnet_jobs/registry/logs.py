@@ -7,6 +7,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from erfnet_jobs.errors import NotFound
+from erfnet_jobs.registry.attempts import get_attempt
 from erfnet_jobs.registry.events import clock
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.tables import Event, Host, LogTail
@@ -19,10 +20,7 @@ def log_tails(session: Session, job_id: int, attempt: int | None = None, rank: i
 
     A rank that has said nothing yet has none. Raises NotFound for an unknown job or attempt.
     """
-    job = get_job(session, job_id)
-    number = job.attempt if attempt is None else attempt
-    if attempt is not None and not 1 <= attempt <= job.attempt:
-        raise NotFound(f"job {job_id} has no attempt {attempt}: 'erfnet-jobs status {job_id}' lists its attempts")
+    number = get_job(session, job_id).attempt if attempt is None else get_attempt(session, job_id, attempt).number
     tails = select(LogTail).where(LogTail.job_id == job_id, LogTail.attempt == number)
     if rank is not None:
         tails = tails.where(LogTail.rank == rank)
