@@ -36,6 +36,8 @@ CLASSES = (
     *("road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation"),
     *("terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"),
 )
+# The figures of an evaluation by which checkpoints are compared.
+EVALUATION_METRICS = ("mean_iou", "mean_iou_19", "pixel_accuracy", "mean_loss")
 
 # How the first learning rate follows the number of cards.
 LR_SCALINGS: Mapping[str, Callable[[int], float]] = {"none": lambda _cards: 1.0, "linear": float, "sqrt": math.sqrt}

@@ -8,12 +8,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.choices import EVALUATION_METRICS
 from erfnet_jobs.erfnet.manifest import Entry, Manifest
 from erfnet_jobs.jobs import Part, Request
 from erfnet_jobs.registry.attempts import assign, claim, end_part, report_running
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.jobs import get_job, submit_job
-from erfnet_jobs.registry.tables import EVALUATION_METRICS, Checkpoint, Evaluation, Metric
+from erfnet_jobs.registry.tables import Checkpoint, Evaluation, Metric
 from erfnet_jobs.train_spec import TrainSpec
 from tests.registry_steps import ACTOR, SCHEDULER, WELL
 

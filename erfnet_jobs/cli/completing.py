@@ -13,7 +13,6 @@ from erfnet_jobs.states import JobKind, JobState
 
 Offer = Callable[[click.Context, str], list[CompletionItem]]
 
-METRICS = ("mean_iou", "mean_iou_19", "pixel_accuracy", "mean_loss")
 EVENTS = (
     *("submitted", "cancel requested", "cordoned", "uncordoned", "host drained", "host undrained", "host up"),
     "checkpoints pruned",
@@ -29,15 +28,15 @@ WORDS: Mapping[str, Sequence[str]] = {
     "class_name": choices.CLASSES,
     "states": tuple(JobState),
     "kinds": EVENTS,
-    "best": METRICS,
-    "metric": METRICS,
+    "best": choices.EVALUATION_METRICS,
+    "metric": choices.EVALUATION_METRICS,
 }
 # Several at once, with commas between them.
 LISTS: Mapping[str, Sequence[str]] = {
     "formats": choices.EXPORT_FORMATS,
     "augment": choices.AUGMENTATIONS,
     "save": choices.SAVES,
-    "metrics": ("loss", "epoch_loss", "lr", "images_per_second", *METRICS),
+    "metrics": ("loss", "epoch_loss", "lr", "images_per_second", *choices.EVALUATION_METRICS),
     "then": (JobKind.EXPORT, JobKind.INFER, JobKind.INFER_310),
 }
 FOLDERS = frozenset({"D", "DIR"})

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.choices import EVALUATION_METRICS
 from erfnet_jobs.errors import NotFound
 from erfnet_jobs.registry.evaluations import DEFAULT_SPLIT, Group, choose_group, group_of
 from erfnet_jobs.registry.figures import CLASS_PREFIX, FIGURES
 from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.metrics import Value, metric_names, metric_series
-from erfnet_jobs.registry.tables import EVALUATION_METRICS, Checkpoint, Evaluation, Job
+from erfnet_jobs.registry.tables import Checkpoint, Evaluation, Job
 from erfnet_jobs.specs import known_spec
 from erfnet_jobs.train_spec import TrainSpec
 

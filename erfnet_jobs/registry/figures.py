@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from sqlalchemy import JSON, ColumnElement, Float, cast, func
 from sqlalchemy.orm import Session
 
-from erfnet_jobs.choices import CLASSES
+from erfnet_jobs.choices import CLASSES, EVALUATION_METRICS
 from erfnet_jobs.errors import UsageError
-from erfnet_jobs.registry.tables import EVALUATION_METRICS, Evaluation
+from erfnet_jobs.registry.tables import Evaluation
 
 LOSS = "mean_loss"
 CLASS_PREFIX = "iou_"

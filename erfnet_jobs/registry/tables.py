@@ -23,6 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from erfnet_jobs.choices import EVALUATION_METRICS
+
 CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -32,9 +34,8 @@ CONVENTION = {
 # SQLite gives 64-bit rowids to INTEGER PRIMARY KEY only; AUTOINCREMENT keeps a deleted row's id from coming back.
 Id = BigInteger().with_variant(Integer(), "sqlite")
 AUTOINCREMENT = {"sqlite_autoincrement": True}
-# What two evaluations must share to be compared, and by which columns they are; converted models never are.
+# What two evaluations must share to be compared, which converted models never are.
 EVALUATION_GROUP = ("split", "dataset_hash", "protocol", "height", "width")
-EVALUATION_METRICS = ("mean_iou", "mean_iou_19", "pixel_accuracy", "mean_loss")
 OF_NETWORKS = text("model_sha256 IS NULL")
 
 

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.choices import EVALUATION_METRICS
 from erfnet_jobs.cli.lineage import engine_lines, tree_lines
 from erfnet_jobs.cli.root import root
 from erfnet_jobs.client.lineage_documents import checkpoint_lineage
@@ -17,7 +18,7 @@ from erfnet_jobs.registry.engine import Registry
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.jobs import get_job, submit_job
 from erfnet_jobs.registry.lineage import Model, lineage_of
-from erfnet_jobs.registry.tables import EVALUATION_METRICS, Artifact, Checkpoint, Evaluation
+from erfnet_jobs.registry.tables import Artifact, Checkpoint, Evaluation
 from tests.registry_steps import ACTOR, submit
 
 ONNX, LITE, VENDOR, STRANGER = ("1" * 64, "2" * 64, "3" * 64, "4" * 64)

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.choices import EVALUATION_METRICS
 from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry import (
     checkpoints,
@@ -38,7 +39,6 @@ from erfnet_jobs.registry.attempts import (
 )
 from erfnet_jobs.registry.cancel import request_cancel
 from erfnet_jobs.registry.engine import make_engine
-from erfnet_jobs.registry.tables import EVALUATION_METRICS
 from erfnet_jobs.states import JobState, PartState
 from tests.benchmarks.big_registry import fill
 from tests.registry_steps import ACTOR, SCHEDULER, WELL, failed, submit

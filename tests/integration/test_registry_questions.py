@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.choices import EVALUATION_METRICS
 from erfnet_jobs.errors import NotFound, UsageError
 from erfnet_jobs.jobs import Part
 from erfnet_jobs.registry.attempts import End, assign, claim, end_part, report_running
@@ -18,7 +19,7 @@ from erfnet_jobs.registry.jobs import get_job
 from erfnet_jobs.registry.logs import host_events, job_events, log_tails, newest_events
 from erfnet_jobs.registry.metrics import metric_names, metric_series, newest_values
 from erfnet_jobs.registry.status import count_by_state, job_details, list_jobs
-from erfnet_jobs.registry.tables import EVALUATION_METRICS, Artifact, Checkpoint, Evaluation, LogTail, Metric
+from erfnet_jobs.registry.tables import Artifact, Checkpoint, Evaluation, LogTail, Metric
 from erfnet_jobs.states import JobState, Outcome
 from tests.registry_steps import SCHEDULER, add_hosts, failed, submit
 
