@@ -102,6 +102,14 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 
 @pytest.fixture
+def narrow_shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """A home that is empty, and a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    (tmp_path / "home").mkdir()
+    return Shell(tmp_path / "home", capsys)
+
+
+@pytest.fixture
 def data(tmp_path: Path) -> Path:
     """What looks like a dataset."""
     return empty_dataset(tmp_path / "data")

@@ -1,6 +1,6 @@
 """Fixtures of the tests with real services."""
 
-from tests.cli_calls import data, shell
+from tests.cli_calls import data, narrow_shell, shell
 from tests.gang_steps import gangs
 from tests.guarded import authorities, guarded_postgres, guarded_redis
 from tests.services import _redis_server, new_site, own_redis, redis_server, site, site_folder
@@ -13,6 +13,7 @@ __all__ = [
     "gangs",
     "guarded_postgres",
     "guarded_redis",
+    "narrow_shell",
     "new_hosts",
     "new_site",
     "own_redis",

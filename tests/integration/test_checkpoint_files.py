@@ -17,10 +17,8 @@ from tests.trained_jobs import Trained, evaluate, train, validated
 
 
 @pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.setenv("COLUMNS", "80")
-    (tmp_path / "home").mkdir()
-    return Shell(tmp_path / "home", capsys)
+def shell(narrow_shell: Shell) -> Shell:
+    return narrow_shell
 
 
 @pytest.fixture

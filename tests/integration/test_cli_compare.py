@@ -1,7 +1,6 @@
 """`compare`: jobs side by side, from rows and from what their runs say of themselves."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -14,12 +13,9 @@ IOUS = [0.5] * 12 + [0.25] + [0.5] * 6
 
 
 @pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.setenv("COLUMNS", "80")
-    (tmp_path / "home").mkdir()
-    found = Shell(tmp_path / "home", capsys)
-    runs = found.settings.runs
-    with found.registry() as registry, registry.write() as session:
+def shell(narrow_shell: Shell) -> Shell:
+    runs = narrow_shell.settings.runs
+    with narrow_shell.registry() as registry, registry.write() as session:
         add_hosts(session)
         first, second = train(session, runs, epochs=1), train(session, runs, epochs=1, lr=0.01, size=(64, 128))
         train(session, runs, epochs=1, seed=7, ended=False)
@@ -41,7 +37,7 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
             "revision": "c0ffee",
         }
         (runs / str(job) / "job.json").write_text(json.dumps(document))
-    return found
+    return narrow_shell
 
 
 def lines(document: list[dict[str, object]]) -> dict[object, object]:

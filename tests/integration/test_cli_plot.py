@@ -9,13 +9,14 @@ import click
 import pytest
 from sqlalchemy.orm import Session
 
+from erfnet_jobs.choices import EVALUATION_METRICS
 from erfnet_jobs.cli import plot as plot_module
 from erfnet_jobs.cli.curves_text import curve_lines
 from erfnet_jobs.jobs import Part, Request
 from erfnet_jobs.registry.attempts import assign
 from erfnet_jobs.registry.events import now
 from erfnet_jobs.registry.jobs import get_job, submit_job
-from erfnet_jobs.registry.tables import EVALUATION_METRICS, Checkpoint, Evaluation, Metric
+from erfnet_jobs.registry.tables import Checkpoint, Evaluation, Metric
 from erfnet_jobs.train_spec import TrainSpec
 from tests.cli_calls import Shell
 from tests.registry_steps import ACTOR, add_hosts, submit
@@ -61,13 +62,9 @@ def evaluate(session: Session, job: int, stage: int, epoch: int, value: float, *
 
 
 @pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.setenv("COLUMNS", "80")
+def shell(narrow_shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
     monkeypatch.setenv("LINES", "24")
-    home = tmp_path / "home"
-    home.mkdir()
-    found = Shell(home, capsys)
-    with found.registry() as registry, registry.write() as session:
+    with narrow_shell.registry() as registry, registry.write() as session:
         add_hosts(session)
         few, many = train(session, 2, "few steps"), train(session, 40)
         evaluate(session, few, 4, 3, 0.6)
@@ -76,7 +73,7 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
         evaluate(session, many, 4, 2, 0.9, protocol="full")
         evaluate(session, many, 4, 3, 0.99, model_sha256="c" * 64)
         submit(session)
-    return found
+    return narrow_shell
 
 
 def test_runs_of_other_batches_lie_over_one_another(shell: Shell) -> None:

@@ -126,10 +126,8 @@ def test_who_names_weights_and_who_removes_them_wait_for_each_other(postgres_url
 
 
 @pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.setenv("COLUMNS", "80")
-    (tmp_path / "home").mkdir()
-    return Shell(tmp_path / "home", capsys)
+def shell(narrow_shell: Shell) -> Shell:
+    return narrow_shell
 
 
 @pytest.fixture
